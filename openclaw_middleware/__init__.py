@@ -1,0 +1,1 @@
+"""Sessions for Python web applications: one implementation for every framework."""

@@ -1,0 +1,1 @@
+"""One request decided without I/O: the core every driver and store builds on."""

@@ -1,0 +1,141 @@
+"""Lifetime policies and the frozen rules of one deployment, as the core needs them.
+
+Settings are validated elsewhere and arrive here ready; all durations are seconds. Arithmetic on
+deadlines is in `record`; nothing here reads a clock or a store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from types import MappingProxyType
+from typing import Literal
+
+from ..errors import ConfigurationError
+from .contract import Limit
+from .record import Record
+
+CUSTOM = "custom"
+CUSTOM_PERSISTENT = "custom:persistent"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How long a session may live.
+
+    Attributes:
+        idle_timeout: seconds (or timedelta) without activity after which the session ends.
+            None: only the absolute limit counts.
+        absolute_timeout: seconds (or timedelta) after sign-in at which it ends in any case.
+        persistent: the cookie outlives the browser (`Max-Age` up to the absolute limit); default
+            False, a browser-session cookie.
+
+    Raises:
+        ConfigurationError: a limit is not positive, or idle is longer than absolute.
+    """
+
+    idle_timeout: timedelta | float | None = 1800.0
+    absolute_timeout: timedelta | float = 28800.0
+    persistent: bool = False
+
+    def __post_init__(self) -> None:
+        absolute = _seconds(self.absolute_timeout, "absolute_timeout")
+        idle = (
+            absolute if self.idle_timeout is None else _seconds(self.idle_timeout, "idle_timeout")
+        )
+        if idle > absolute:
+            raise ConfigurationError(
+                f"idle_timeout ({idle:g} s) is longer than absolute_timeout ({absolute:g} s): "
+                "raise absolute_timeout, or set idle_timeout=None for no idle limit"
+            )
+        object.__setattr__(self, "idle_timeout", idle)
+        object.__setattr__(self, "absolute_timeout", absolute)
+
+    @property
+    def idle(self) -> float:
+        """Seconds; equal to `absolute` when there is no idle limit."""
+        return self.idle_timeout  # type: ignore[return-value]  # a float since __post_init__
+
+    @property
+    def absolute(self) -> float:
+        """Seconds."""
+        return self.absolute_timeout  # type: ignore[return-value]  # a float since __post_init__
+
+
+_MINUTE, _HOUR, _DAY = 60.0, 3600.0, 86400.0
+
+PRESETS: Mapping[str, Policy] = MappingProxyType(
+    {
+        "remember": Policy(14 * _DAY, 90 * _DAY, persistent=True),
+        # NIST SP 800-63B-4, sections 2.1.3, 2.2.3 and 2.3.3
+        "nist_aal1": Policy(None, 30 * _DAY),
+        "nist_aal2": Policy(_HOUR, 24 * _HOUR),
+        "nist_aal3": Policy(15 * _MINUTE, 12 * _HOUR),
+    }
+)
+
+
+def _seconds(value: timedelta | float, name: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float | timedelta):
+        raise ConfigurationError(f"{name} must be seconds or a timedelta, not {value!r}")
+    seconds = value.total_seconds() if isinstance(value, timedelta) else float(value)
+    if not 0 < seconds < 1e10:
+        raise ConfigurationError(f"{name} must be positive and finite, not {value!r}")
+    return seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Everything the core decides by; built once from the settings.
+
+    Attributes:
+        policies: by name; always holds "default" and the presets.
+        touch_interval: seconds between two touches; None: a tenth of the record's idle limit.
+        rotation_interval: seconds a secret is used before a successor is offered; None: off.
+        rotation_grace: seconds an old secret stays good after its successor was presented.
+        on_ended: what happens to changes when another request ended the session: "drop" or
+            "error" (409).
+        on_store_error: "unavailable" (503), "anonymous" (read-only anonymous session) or a
+            callable that is given the `StoreError` and answers one of the two.
+        limit: sessions per user, None for no limit.
+        store_timeout: seconds all store work of one request may take.
+        commit_deadline: seconds a commit may go on trying against conflicting writers.
+        identity_key: key of the mapping that is a view of `user_id`, None for no such key.
+        client_info: what a new session remembers of the client: "none", "user_agent" or "full".
+    """
+
+    policies: Mapping[str, Policy] = field(default_factory=lambda: {"default": Policy(), **PRESETS})
+    touch_interval: float | None = None
+    rotation_interval: float | None = None
+    rotation_grace: float = 30.0
+    on_ended: Literal["drop", "error"] = "drop"
+    on_store_error: object = "unavailable"
+    limit: Limit | None = None
+    store_timeout: float = 1.0
+    commit_deadline: float = 5.0
+    identity_key: str | None = None
+    client_info: Literal["none", "user_agent", "full"] = "none"
+
+    def policy_of(self, record: Record) -> Policy:
+        """The policy a stored record lives under now: each limit the stored one or, where the
+        configured one is smaller, that. A policy that is no longer configured counts as
+        "default", and a session's own idle limit ("custom") stands under the default's absolute.
+        """
+        configured = self.policies.get(record.policy) or self.policies["default"]
+        idle = record.idle_timeout
+        if record.policy not in (CUSTOM, CUSTOM_PERSISTENT):
+            idle = min(idle, configured.idle)
+        absolute = min(record.absolute_timeout, configured.absolute)
+        persistent = configured.persistent or record.policy == CUSTOM_PERSISTENT
+        return Policy(min(idle, absolute), absolute, persistent)
+
+    def not_after(self, record: Record) -> float:
+        """Epoch seconds at which the record ends by the limits configured now."""
+        policy = self.policy_of(record)
+        started = record.created_at if record.authenticated_at is None else record.authenticated_at
+        return min(record.last_active_at + policy.idle, started + policy.absolute)
+
+    def touch_every(self, record: Record) -> float:
+        """Seconds between two touches of this record."""
+        return record.idle_timeout / 10 if self.touch_interval is None else self.touch_interval
