@@ -24,40 +24,12 @@ RINGS: dict[str, set[str]] = {
 OUTER = {"adapters", "cli", "monitoring", "testing", "__main__"}
 """Parts that may import anything inward, and that nothing inside imports."""
 
-OPTIONAL = set(
-    [
-        "aiomcache",
-        "aiomysql",
-        "aiosqlite",
-        "asyncmy",
-        "boto3",
-        "botocore",
-        "bson",
-        "cryptography",
-        "django",
-        "fastapi",
-        "flask",
-        "flask_login",
-        "greenlet",
-        "hiredis",
-        "jinja2",
-        "opentelemetry",
-        "prometheus_client",
-        "psycopg",
-        "pymemcache",
-        "pymongo",
-        "pymysql",
-        "pytest",
-        "redis",
-        "sqlalchemy",
-        "starlette",
-        "uvicorn",
-        "webtest",
-        "werkzeug",
-        "yaml",
-        "zstandard",
-    ]
-)
+_SQL = {"aiomysql", "aiosqlite", "asyncmy", "greenlet", "psycopg", "pymysql", "sqlalchemy"}
+_ENGINES = {"aiomcache", "boto3", "botocore", "bson", "hiredis", "pymemcache", "pymongo", "redis"}
+_FRAMEWORKS = {"django", "fastapi", "flask", "flask_login", "jinja2", "starlette", "werkzeug"}
+_TOOLS = {"cryptography", "opentelemetry", "prometheus_client", "pytest", "uvicorn", "webtest"}
+
+OPTIONAL = _SQL | _ENGINES | _FRAMEWORKS | _TOOLS | {"yaml", "zstandard"}
 """Libraries that come with an extra; `import openclaw_middleware` must do without."""
 
 

@@ -62,13 +62,13 @@ def test_core_and_errors_need_the_standard_library_only(path: Path) -> None:
 
 @every_module
 def test_a_module_loads_at_most_one_optional_library(path: Path) -> None:
-    """A store loads its own driver, an adapter its own framework; others only when called."""
-    if part_of(path) == "testing":
+    """A store loads its own driver, a codec its own format; others only when called."""
+    if part_of(path) in OUTER:
         return
     eager = {found.library for found in imports_of(path) if not found.lazy} & OPTIONAL
 
     assert len(eager) <= 1, eager
-    if path.name in {"__init__.py", "base.py", "url.py"} and "adapters" not in path.parts:
+    if path.name in {"__init__.py", "base.py", "url.py"}:
         assert not eager
 
 
