@@ -16,16 +16,17 @@ from tests.architecture import OPTIONAL, PACKAGE, ROOT
 
 IMPORT = f"""
 import sys, openclaw_middleware
-loaded = sorted({sorted(OPTIONAL)!r} & {{name.partition(".")[0] for name in sys.modules}})
-sys.exit(f"importing the package loads {{loaded}}" if loaded else 0)
+loaded = {OPTIONAL!r} & {{name.partition(".")[0] for name in sys.modules}}
+sys.exit(f"importing the package loads {{sorted(loaded)}}" if loaded else 0)
 """
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        wanted = files_of_package()
         wheel = build(folder)
-        missing = files_of_package() - files_in(wheel)
+        missing = wanted - files_in(wheel)
         if missing:
             sys.exit(f"not in the wheel: {sorted(missing)}")
         python = install(wheel, folder / "empty")
