@@ -2,7 +2,7 @@
 #
 #   make demo [PORT=8000]     serve the demo; Ctrl-C ends it
 #   make test [ARGS="-k x"]   start private servers, run the tests, stop the servers
-#   make check                style, types, import rules, and the wheel in an empty environment
+#   make check                `style`, `types`, import `rules`, and the `wheel` in an empty environment
 #   make test-all             the tests on every other supported Python found as well
 #   make bench                what a request costs
 #   make clean                remove everything made here
@@ -18,7 +18,8 @@ OTHERS := 3.12 3.13
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test check test-all bench clean install servers $(OTHERS:%=test-%)
+.PHONY: demo test check style types rules wheel test-all bench clean install servers
+.PHONY: $(OTHERS:%=test-%)
 
 demo: install
 	$(RUN) -m examples.demo --port $(PORT)
@@ -26,11 +27,19 @@ demo: install
 test: install servers
 	$(RUN) -m pytest $(ARGS)
 
-check: install
+check: style types rules wheel
+
+style: install
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
+
+types: install
 	$(RUN) -m mypy
+
+rules: install
 	$(RUN) -m pytest -q tests/test_architecture.py
+
+wheel: install
 	$(RUN) -m tests.check_wheel
 
 test-all: test $(OTHERS:%=test-%)
