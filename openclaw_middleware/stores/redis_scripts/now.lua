@@ -1,0 +1,3 @@
+-- KEYS any key of this store. Answers the server's clock.
+
+return now_text
