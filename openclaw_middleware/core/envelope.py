@@ -14,7 +14,6 @@ the record it was made for. Codecs, ciphers and compressors are handed in; none 
 from __future__ import annotations
 
 import hmac
-import math
 import struct
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
@@ -27,7 +26,7 @@ REVISION = 1
 _HMAC = 1
 _HEADER = struct.Struct(">BBBB4s")
 _TAG_SIZE = 32
-_BINDING = b"openclaw_middleware.binding.1"
+_BINDING = "openclaw_middleware.binding.1"
 _KEY_ID = b"openclaw_middleware.mac-key-id.1"
 
 
@@ -276,26 +275,22 @@ def binding(record: Record) -> bytes:
     Raises:
         ValueError: a time is nan.
     """
-    user = record.user_id
-    fields = (
-        record.id.encode("utf-8", "surrogatepass"),
-        None if user is None else user.encode("utf-8", "surrogatepass"),
-        _micros(record.created_at),
-        None if record.authenticated_at is None else _micros(record.authenticated_at),
-        record.policy.encode("utf-8", "surrogatepass"),
-        _micros(record.idle_timeout),
-        _micros(record.absolute_timeout),
+    user, since = record.user_id, record.authenticated_at
+    text = (
+        f"{_BINDING}|{len(record.id)}:{record.id}|"
+        f"{'-' if user is None else f'{len(user)}:{user}'}|"
+        f"{_micros(record.created_at)}|{'-' if since is None else _micros(since)}|"
+        f"{len(record.policy)}:{record.policy}|"
+        f"{_micros(record.idle_timeout)}|{_micros(record.absolute_timeout)}|"
     )
-    parts = [_BINDING]
-    for field in fields:
-        parts.append(b"-" if field is None else b"%d:%b" % (len(field), field))
-    return b"".join(parts)
+    return text.encode("utf-8", "surrogatepass")
 
 
-def _micros(seconds: float) -> bytes:
-    if math.isinf(seconds):
-        return b"inf" if seconds > 0 else b"-inf"
-    return b"%d" % round(seconds * 1e6)
+def _micros(seconds: float) -> int | str:
+    try:
+        return round(seconds * 1e6)
+    except OverflowError:
+        return "inf" if seconds > 0 else "-inf"
 
 
 def _tag(key: bytes, header: bytes, bound: bytes, body: bytes) -> bytes:

@@ -20,6 +20,15 @@ CUSTOM = "custom"
 CUSTOM_PERSISTENT = "custom:persistent"
 
 
+def _seconds(value: timedelta | float, name: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float | timedelta):
+        raise ConfigurationError(f"{name} must be seconds or a timedelta, not {value!r}")
+    seconds = value.total_seconds() if isinstance(value, timedelta) else float(value)
+    if not 0 < seconds < 1e10:
+        raise ConfigurationError(f"{name} must be positive and finite, not {value!r}")
+    return seconds
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """How long a session may live.
@@ -74,15 +83,6 @@ PRESETS: Mapping[str, Policy] = MappingProxyType(
         "nist_aal3": Policy(15 * _MINUTE, 12 * _HOUR),
     }
 )
-
-
-def _seconds(value: timedelta | float, name: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float | timedelta):
-        raise ConfigurationError(f"{name} must be seconds or a timedelta, not {value!r}")
-    seconds = value.total_seconds() if isinstance(value, timedelta) else float(value)
-    if not 0 < seconds < 1e10:
-        raise ConfigurationError(f"{name} must be positive and finite, not {value!r}")
-    return seconds
 
 
 @dataclass(frozen=True, slots=True)

@@ -313,5 +313,7 @@ class AsyncStore(StoreBodies):
                     if not failure.disconnected:
                         raise failure from error
                 return await self._run(body, *args)
-        except (*self.driver_errors, TimeoutError) as error:
+        except TimeoutError as error:
+            raise self._failure(error, operation) from error
+        except self.driver_errors as error:
             raise self._failure(error, operation) from error

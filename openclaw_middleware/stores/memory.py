@@ -33,7 +33,7 @@ from ..core.contract import (
     TouchResult,
     UserEnd,
 )
-from ..core.record import EndReason, Record, tag_of
+from ..core.record import EndReason, Record
 from ..core.steps import Steps
 from .base import AsyncStore, Store, StoreBodies, StoreOptions
 

@@ -1,0 +1,195 @@
+"""The ASGI driver: carries bytes between a server, the core and the application.
+
+HTTP and WebSocket; lifespan passes through. Every decision is the core's. ASGI 3.0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any, Literal
+
+from .answers import Answer, answer_for
+from .core.events import logger
+from .core.exchange import Exchange
+from .core.headers import Headers
+from .errors import ConfigurationError, SessionError
+from .runtime import Runtime, runtime_of
+from .session import Session
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+MANAGER_KEY = "openclaw.runtime"
+
+
+class SessionMiddleware:
+    """Puts a `Session` into `scope["session"]` and commits it when the response starts.
+
+    Args:
+        app: the ASGI application.
+        sessions: `SessionSettings`, or a manager to share its pool and memory store.
+        load: "eager" loads before the application runs when a cookie of ours came, so that
+            `request.session[...]` works; "lazy" leaves it to `await session.aload()`.
+    """
+
+    def __init__(
+        self, app: ASGIApp, sessions: Any, *, load: Literal["eager", "lazy"] = "eager"
+    ) -> None:
+        if load not in ("eager", "lazy"):
+            raise ConfigurationError(f'load must be "eager" or "lazy", not {load!r}')
+        self.app = app
+        self.runtime: Runtime = runtime_of(sessions)
+        self.eager = load == "eager"
+        self.driver = self.runtime.asynchronous
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self.app(scope, receive, send)
+            return
+        exchange = self._exchange(scope)
+        if exchange is None:
+            await self.app(scope, receive, send)
+            return
+        scope["session"] = Session(exchange, None, self.driver)
+        scope[MANAGER_KEY] = self.runtime
+        if self.eager and not exchange.loaded:
+            await self.driver.load(exchange)
+        reply = _Reply(self, exchange, send, scope["type"] == "websocket")
+        try:
+            await self.app(scope, receive, reply.send)
+        except BaseException as error:
+            if reply.refusal is None:
+                await reply.abandon()
+                raise
+            if error is not reply.refusal:
+                raise
+        else:
+            await reply.finish()
+
+    def _exchange(self, scope: Scope) -> Exchange | None:
+        headers: Iterable[tuple[bytes, bytes]] = scope["headers"]
+        cookies = "; ".join(
+            [value.decode("latin-1") for name, value in headers if name == b"cookie"]
+        )
+
+        def header(wanted: str) -> str | None:
+            name = wanted.encode("ascii")
+            for key, value in headers:
+                if key == name:
+                    return value.decode("latin-1")
+            return None
+
+        client = scope.get("client")
+        return self.runtime.exchange(
+            cookies,
+            scope["path"],
+            scope.get("method", "GET"),
+            header,
+            client[0] if client else None,
+        )
+
+
+class _Reply:
+    """The way of one response: commit before its first byte, tidy up after its last."""
+
+    __slots__ = ("_driver", "_exchange", "_mute", "_send", "_socket", "refusal")
+
+    def __init__(
+        self, middleware: SessionMiddleware, exchange: Exchange, send: Send, socket: bool
+    ) -> None:
+        self._driver = middleware.driver
+        self._exchange = exchange
+        self._send = send
+        self._socket = socket
+        self._mute = False
+        self.refusal: SessionError | None = None
+
+    async def send(self, message: Message) -> None:
+        if self._mute:
+            return
+        kind = message["type"]
+        if not self._exchange.started and kind in (
+            "http.response.start",
+            "websocket.accept",
+            "websocket.http.response.start",
+        ):
+            await self._start(message)
+        await self._send(message)
+
+    async def _start(self, message: Message) -> None:
+        x = self._exchange
+        failed = message.get("status", 200) >= 500
+        try:
+            await self._driver.commit(x, failed=failed, handshake=self._socket)
+            if x.touch_due() and not x.touch_can_wait():
+                await self._driver.touch(x)
+        except SessionError as error:
+            answer = answer_for(error, x.cookies() if x.logout_failed else [])
+            if answer is None:
+                raise
+            self.refusal = error
+            self._mute = True
+            await self._answer(answer)
+            raise
+        x.started = True
+        x.closed = failed
+        headers = message.get("headers")
+        if x.accessed or x.cookie is not None:
+            plain: Headers = [
+                (bytes(name).decode("latin-1"), bytes(value).decode("latin-1"))
+                for name, value in headers or ()
+            ]
+            message["headers"] = [
+                (name.encode("latin-1"), value.encode("latin-1"))
+                for name, value in x.finish_headers(plain)
+            ]
+
+    async def _answer(self, answer: Answer) -> None:
+        if self._socket:
+            await self._send({"type": "websocket.close", "code": 1013, "reason": answer.phrase})
+            return
+        headers = [(n.lower().encode("latin-1"), v.encode("latin-1")) for n, v in answer.headers]
+        headers.append((b"content-length", str(len(answer.body)).encode()))
+        await self._send(
+            {"type": "http.response.start", "status": answer.status, "headers": headers}
+        )
+        await self._send({"type": "http.response.body", "body": answer.body})
+
+    async def abandon(self) -> None:
+        """The application failed: what narrows still happens, the rest is dropped."""
+        if not self._exchange.closed:
+            self._exchange.closed = True
+            try:
+                await self._driver.commit(self._exchange, failed=True)
+            except SessionError:
+                logger.exception("a logout of a failed request could not be stored")
+
+    async def finish(self) -> None:
+        """After the last byte: late changes of a stored session, and a touch that could wait."""
+        x = self._exchange
+        if x.closed or self.refusal is not None:
+            return
+        if not x.started and not self._socket:
+            return
+        x.started = True
+        await self._driver.commit(x)
+        if x.touch_due():
+            await self._driver.touch(x)
+
+
+def get_session(scope: Scope) -> Session:
+    """The session of an ASGI scope (or of anything with a `scope`), typed.
+
+    Raises:
+        ConfigurationError: the middleware is not installed, or `skip_paths` covers this path.
+    """
+    session = getattr(scope, "scope", scope).get("session")
+    if not isinstance(session, Session):
+        raise ConfigurationError(
+            "there is no session here: add SessionMiddleware, and see that skip_paths does not "
+            "cover this path"
+        )
+    return session

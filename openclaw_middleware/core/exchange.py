@@ -1,0 +1,365 @@
+"""One request: from cookie to session, and from session to headers.
+
+The exchange finds the token, runs the load, measures the store's time and words the headers.
+What a commit writes is decided in `commit`; how a token stands to its record in `verdict`.
+Bodies are generators; drivers run them in their colour. No framework, no engine in here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import CodecError, StoreError, StoreUnavailable
+from . import events as ev
+from .contract import Ended, Live, Missing
+from .cookies import CookieSpec
+from .desk import Desk
+from .headers import Headers, add_vary, keep_out_of_shared_caches, shared_caching
+from .policy import Rules
+from .record import EndReason, Record, tag_of
+from .state import Content, State
+from .steps import Steps
+from .token import Token
+from .verdict import Standing, judge
+
+
+@dataclass(frozen=True, slots=True)
+class RequestInfo:
+    """What the core may know of a request.
+
+    Attributes:
+        cookies: the `Cookie` header, several joined by "; "; empty when there is none.
+        passive: using the session here is not activity of its person.
+        navigation: the response is a document a person navigated to.
+        client: what a new session may remember of the client, already reduced to the setting.
+    """
+
+    cookies: str = ""
+    passive: bool = False
+    navigation: bool = False
+    client: dict[str, str] | None = None
+
+
+class Exchange:
+    """The session of one request, between the driver and the store.
+
+    Attributes:
+        store: set by the driver, of its colour, before a body is run.
+        failure: the error that kept the session from being loaded, or None.
+        started: the response headers have left.
+        closed: the request failed; nothing more is written for it.
+        accessed: the application looked at the session.
+        dead: the token was already dead when it was presented.
+        trips: how many store calls were made.
+    """
+
+    def __init__(self, desk: Desk, request: RequestInfo) -> None:
+        self.desk = desk
+        self.request = request
+        self.state = State(desk.mint, desk.encode)
+        self.store: Any = None
+        self.began = desk.monotonic()
+        self.trips = 0
+        self.spent = 0.0
+        self.failure: StoreError | None = None
+        self.previous_end: EndReason | None = None
+        self.accessed = False
+        self.started = False
+        self.logout_failed = False
+        self.closed = False
+        self.dead = False
+        self.loaded = False
+        self.hand_out: Token | None = None
+        self.promote = False
+        self.renew = False
+        self.cookie: str | None = None
+        self.postponable = False
+        self.stray: list[CookieSpec] = []
+        self._clock: tuple[float, float] | None = None
+        self._touched = False
+        self.token = self._find_token() if request.cookies else None
+        if self.token is None:
+            self.loaded = True
+
+    # -- the token
+
+    def _find_token(self) -> Token | None:
+        desk = self.desk
+        specs = (desk.cookie, *desk.previous_cookies)
+        presented = 0
+        valid: dict[str, tuple[Token, CookieSpec]] = {}
+        for spec in specs:
+            for value in spec.find(self.request.cookies):
+                presented += 1
+                token = desk.signer.verify(value)
+                if token is not None:
+                    valid.setdefault(value, (token, spec))
+            if valid:
+                break
+        if len(valid) == 1:
+            token, spec = next(iter(valid.values()))
+            if spec is not desk.cookie:
+                self.stray = [spec]
+                self.renew = True
+            return token
+        if presented:
+            self.emit(ev.CookieRejected(valid=len(valid), presented=presented))
+        if len(valid) > 1:
+            self.stray = list(specs)
+        return None
+
+    # -- time and trips
+
+    @property
+    def rules(self) -> Rules:
+        return self.desk.rules
+
+    def at(self, moment: float) -> float:
+        """The store's time at a moment of the monotonic clock, on the early side."""
+        assert self._clock is not None
+        store_now, seen_at = self._clock
+        return round(store_now + (moment - seen_at), 6)
+
+    def store_now(self) -> Steps[float]:
+        """The store's time now, asking it only if no call told it yet."""
+        if self._clock is None:
+            now: float = yield from self.trip("now")
+            self._clock = (now, self.desk.monotonic())
+        return self.at(self.desk.monotonic())
+
+    def trip(self, verb: str, *args: Any, **keywords: Any) -> Steps[Any]:
+        """One store call, counted and charged to the request's time budget."""
+        if self.spent >= self.rules.store_timeout:
+            raise StoreUnavailable(
+                f"the store work of this request took longer than {self.rules.store_timeout:g} s",
+                operation=verb,
+            )
+        began = self.desk.monotonic()
+        self.trips += 1
+        try:
+            answer = yield getattr(self.store, verb)(*args, **keywords)
+        except StoreError as error:
+            self.emit(ev.StoreFailed(operation=verb, error=str(error)))
+            raise
+        finally:
+            ended = self.desk.monotonic()
+            self.spent += ended - began
+        now = getattr(answer, "now", None)
+        if now is not None:
+            self._clock = (now, ended)
+        return answer
+
+    def emit(self, event: ev.Event) -> None:
+        """Tell the listeners, if there are any."""
+        if self.desk.events:
+            self.desk.events.emit(event)
+
+    # -- loading
+
+    def load(self) -> Steps[None]:
+        """Load what the token names; a failing store is remembered, not raised."""
+        if self.loaded or self.failure is not None:
+            return
+        assert self.token is not None
+        try:
+            yield from self._load(self.token)
+        except StoreError as error:
+            self.failure = error
+        else:
+            self.loaded = True
+
+    def _load(self, token: Token) -> Steps[None]:
+        found = yield from self.trip("load", token.id)
+        if isinstance(found, Missing):
+            self._bury(EndReason.GONE)
+        elif isinstance(found, Ended):
+            self._bury(found.reason)
+        elif self.genuine(found.record):
+            yield from self._meet(token, found)
+
+    def genuine(self, record: Record) -> bool:
+        """Whether the record lies in its own user's shard (and not where somebody copied it)."""
+        if tag_of(record.id) == self.desk.tag(record.user_id):
+            return True
+        self.emit(ev.RecordUnreadable(session_id=record.id, fault="foreign shard"))
+        return False
+
+    def _meet(self, token: Token, found: Live) -> Steps[None]:
+        record, now = found.record, found.now
+        verdict = judge(token, record, now, self.rules, self.desk.rotation_keys)
+        who = {"session_id": record.id, "user_id": record.user_id}
+        if verdict.standing is Standing.UNKNOWN:
+            self.dead = True
+            return
+        if verdict.standing is Standing.WENT_BACK:
+            self.emit(ev.StoreWentBack(**who))
+            self._bury(EndReason.GONE)
+            return
+        if verdict.standing is Standing.THEFT:
+            self.emit(ev.TheftSuspected(**who, generation=token.generation))
+            yield from self.trip("end", record.id, EndReason.THEFT)
+            self._bury(EndReason.THEFT)
+            return
+        if now >= self.rules.not_after(record):
+            idle = record.last_active_at + self.rules.policy_of(record).idle
+            self._bury(EndReason.IDLE if now >= idle else EndReason.ABSOLUTE)
+            return
+        if self.stand_on(record):
+            self.hand_out = verdict.hand_out
+            self.promote = verdict.standing is Standing.SUCCESSOR
+
+    def stand_on(self, record: Record) -> bool:
+        """Verify the envelope and make the record the state's ground; False if unreadable."""
+        read = self.reader(record)
+        if read is None:
+            return False
+        self.state.stand_on(record, read)
+        return True
+
+    def reader(self, record: Record) -> Any:
+        """A function decoding the record's content, or None when its tag does not verify."""
+        try:
+            opened = self.desk.sealer.unseal(record)
+        except CodecError as error:
+            self._unreadable(record, error)
+            return None
+
+        def read() -> Content:
+            try:
+                data, meta = opened.decode()
+            except CodecError as error:
+                self._unreadable(record, error)
+                raise
+            return data, meta
+
+        return read
+
+    def _unreadable(self, record: Record, error: Exception) -> None:
+        ev.logger.warning("session %s cannot be read: %s", record.id, error)
+        self.emit(
+            ev.RecordUnreadable(session_id=record.id, user_id=record.user_id, fault=str(error))
+        )
+
+    def _bury(self, reason: EndReason) -> None:
+        self.dead = True
+        self.previous_end = reason
+        self.emit(
+            ev.DeadTokenPresented(session_id=self.token.id if self.token else None, reason=reason)
+        )
+
+    # -- touching
+
+    def touch_due(self) -> bool:
+        """Whether this use of the session should start its idle clock anew."""
+        record = self.state.record
+        if record is None or self._touched or self._clock is None:
+            return False
+        if self.state.keep_alive:
+            return True
+        if self.request.passive or not self.accessed:
+            return False
+        now = self.at(self.desk.monotonic())
+        return now - record.last_active_at >= self.rules.touch_every(record)
+
+    def touch_can_wait(self) -> bool:
+        """Whether a due touch may go out after the response: the deadline is not near."""
+        record = self.state.record
+        if record is None or self._clock is None or self.state.keep_alive:
+            return False
+        left = self.rules.not_after(record) - self.at(self.desk.monotonic())
+        return left > 2 * self.rules.touch_every(record)
+
+    def touch(self) -> Steps[None]:
+        """Start the idle clock anew, if the record is still alive."""
+        record = self.state.record
+        assert record is not None
+        self._touched = True
+        self.state.keep_alive = False
+        # The idle part of not_after is what a touch extends; only the absolute part still holds.
+        absolute = self.rules.policy_of(record).absolute
+        started = record.created_at if record.authenticated_at is None else record.authenticated_at
+        yield from self.trip("touch", record.id, not_after=started + absolute)
+
+    # -- headers
+
+    def send_token(self, token: Token, record: Record, *, postponable: bool = False) -> None:
+        """Let the response carry this token; a postponable one can as well go with a later one."""
+        policy = self.rules.policy_of(record)
+        max_age = None
+        if policy.persistent and self._clock is not None:
+            started = (
+                record.created_at if record.authenticated_at is None else record.authenticated_at
+            )
+            max_age = max(0, int(started + policy.absolute - self.at(self.desk.monotonic())))
+        self.cookie = self.desk.cookie.set(self.desk.signer.sign(token), max_age)
+        self.postponable = postponable
+
+    def delete_cookie(self) -> None:
+        """Let the response delete the cookie, in every configured variant."""
+        self.cookie = self.desk.cookie.delete()
+        self.postponable = False
+        self.stray = list(self.desk.previous_cookies)
+
+    def cookies(self) -> list[str]:
+        """The `Set-Cookie` values of this response."""
+        stray = [spec.delete() for spec in self.stray] if self.accessed or self.cookie else []
+        if self.cookie is not None:
+            return [*stray, self.cookie]
+        if self._may_clean_up() and not stray:
+            return [self.desk.cookie.delete()]
+        return stray
+
+    def _may_clean_up(self) -> bool:
+        """Whether a dead cookie may be deleted by a request that did not end the session.
+
+        Only on a navigation, whose answer cannot overtake another tab's, and not when the token
+        was replaced: then its successor may be on the way to this very browser.
+        """
+        return (
+            self.dead
+            and self.accessed
+            and self.request.navigation
+            and self.previous_end is not EndReason.REPLACED
+        )
+
+    def finish_headers(self, headers: Headers) -> Headers:
+        """The response's headers with what this session adds; unchanged when it was not used."""
+        cookies = self.cookies()
+        if self.accessed or cookies:
+            headers = add_vary(headers)
+        if cookies:
+            allowed = shared_caching(headers)
+            if allowed is not None and self.postponable and not self.stray:
+                return headers
+            if allowed is not None:
+                ev.logger.warning(
+                    "Cache-Control %r was replaced by no-store: the response sets a session "
+                    "cookie, which no shared cache may keep",
+                    allowed,
+                )
+                self.emit(ev.CacheHeaderReplaced(session_id=self.state.id, header=allowed))
+            headers = keep_out_of_shared_caches(headers)
+            headers = [*headers, *(("Set-Cookie", value) for value in cookies)]
+        return headers
+
+    # -- the application's access
+
+    def access(self) -> State:
+        """The state, for the application to read; raises what kept it from being loaded."""
+        self.accessed = True
+        if self.failure is not None and self.outage == "unavailable":
+            raise self.failure
+        return self.state
+
+    @property
+    def outage(self) -> str:
+        """What a failed load means for this request: "unavailable" or "anonymous"."""
+        policy = self.rules.on_store_error
+        if callable(policy):
+            policy = policy(self.failure)
+        return "anonymous" if policy == "anonymous" else "unavailable"
+
+    def mark_touched(self) -> None:
+        """A write has just started the idle clock anew: no touch is needed."""
+        self._touched = True

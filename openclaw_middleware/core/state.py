@@ -1,0 +1,240 @@
+"""What one request knows of its session and what it wants done: identity, data, intents.
+
+The application's calls only change this object; the commit reads it. No I/O, no clock, no
+cookie here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from ..errors import CodecError
+from .changes import Encode, TrackedData
+from .record import EndReason, Record
+from .token import Token
+
+Content = tuple[dict[str, Any], dict[str, Any]]
+
+
+class Mint(Protocol):
+    """Makes an unguessable token in the shard of a user (None: anonymous)."""
+
+    def __call__(self, user_id: str | None) -> Token: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """The identity the next commit gives the session.
+
+    Attributes:
+        login: a sign-in, as opposed to a mere new id or a dropped identity.
+        verified_at: epoch seconds by this process's clock when the credentials were checked;
+            None for the start of the request.
+    """
+
+    token: Token
+    user_id: str | None
+    login: bool = False
+    policy: str | None = None
+    verified_at: float | None = None
+    claims: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UserIntent:
+    """End the sessions of a user, all or all but the one this request ends up with."""
+
+    user_id: str
+    others_only: bool
+
+
+class State:
+    """The working state of one session in one request.
+
+    Attributes:
+        record: the live, verified record this request stands on, or None.
+        draft: a new identity waiting for the commit.
+        ending: why the record ends at commit even if nothing succeeds it; None while it stays.
+        detached: the data no longer derive from the record (logout, clear, another user).
+        policy: name of the policy to move the limits to, None for no change.
+        custom_idle: seconds, the session's own idle limit where the policy is a custom one.
+        users, end_others: wishes about other sessions; they outlive changes of identity.
+    """
+
+    __slots__ = (
+        "_data",
+        "_encode",
+        "_mint",
+        "_read",
+        "_spare",
+        "custom_idle",
+        "detached",
+        "draft",
+        "end_others",
+        "ending",
+        "keep_alive",
+        "meta",
+        "policy",
+        "record",
+        "save_empty",
+        "users",
+    )
+
+    def __init__(self, mint: Mint, encode: Encode) -> None:
+        self._mint = mint
+        self._encode = encode
+        self._data: TrackedData | None = None
+        self._read: Callable[[], Content] | None = None
+        self._spare: Token | None = None
+        self.record: Record | None = None
+        self.meta: dict[str, Any] = {}
+        self.draft: Draft | None = None
+        self.ending: EndReason | None = None
+        self.detached = False
+        self.policy: str | None = None
+        self.custom_idle: float | None = None
+        self.keep_alive = False
+        self.save_empty = False
+        self.users: list[UserIntent] = []
+        self.end_others: list[str] = []
+
+    @property
+    def data(self) -> TrackedData:
+        """The data, decoded on first use."""
+        if self._data is None:
+            read = self._read
+            if read is None:
+                self._data = TrackedData(self._encode)
+            else:
+                try:
+                    self.meta = read()[1]
+                    self._data = TrackedData(self._encode, lambda: read()[0])
+                except CodecError:
+                    # Its tag was good, its content is not readable here: anonymous, and the
+                    # record is left as it is for whoever can read it.
+                    self.become_anonymous()
+                    self._data = TrackedData(self._encode)
+        return self._data
+
+    @property
+    def decoded(self) -> bool:
+        """Whether anybody looked at the data yet."""
+        return self._data is not None
+
+    @property
+    def user_id(self) -> str | None:
+        """Whose session it is now, counting what this request has changed."""
+        if self.draft is not None:
+            return self.draft.user_id
+        if self.detached or self.record is None:
+            return None
+        return self.record.user_id
+
+    @property
+    def token_to_be(self) -> Token | None:
+        """The token a commit would introduce, None when the record keeps its own."""
+        if self.draft is not None:
+            return self.draft.token
+        if self.detached or self.record is None:
+            if self._spare is None:
+                self._spare = self._mint(None)
+            return self._spare
+        return None
+
+    @property
+    def id(self) -> str:
+        """The public id the session has, or will have once it is stored."""
+        token = self.token_to_be
+        if token is not None:
+            return token.id
+        assert self.record is not None
+        return self.record.id
+
+    def stand_on(
+        self, record: Record, read: Callable[[], Content], data: TrackedData | None = None
+    ) -> None:
+        """Make a stored record the ground; what was wanted of the session itself is done.
+
+        Args:
+            record: live and verified.
+            read: decodes its content anew at each call.
+            data: the data at hand, already rebased on it; None to decode on first use.
+        """
+        meta = self.meta
+        self.become_anonymous()
+        self.record = record
+        self._read = read
+        if data is not None:
+            self._data = data
+            self.meta = meta
+
+    def become_anonymous(self) -> None:
+        """Forget the record and all changes; wishes about other sessions stay."""
+        self.record = None
+        self._read = None
+        self._data = None
+        self._spare = None
+        self.meta = {}
+        self.draft = None
+        self.ending = None
+        self.detached = False
+        self.policy = None
+        self.custom_idle = None
+        self.keep_alive = False
+        self.save_empty = False
+
+    def forget_record(self) -> None:
+        """The record is gone; draft and data at hand stand on their own."""
+        self.record = None
+        self._read = None
+        self.ending = None
+        self.detached = False
+
+    def keep_only_changes(self) -> None:
+        """Data of a record that is gone are dropped; what this request wrote stays."""
+        data = self.data
+        kept = {key: data.data[key] for key in data.changed() if key in data.data}
+        self._data = TrackedData(self._encode)
+        for key, value in kept.items():
+            self._data.set(key, value)
+
+    def login(self, draft: Draft, *, keep_data: bool) -> None:
+        """Take on a new identity at commit; earlier wishes to end it spare the new session."""
+        if not keep_data:
+            self._detach()
+        else:
+            _ = self.data
+        self.users = [
+            UserIntent(intent.user_id, True) if intent.user_id == draft.user_id else intent
+            for intent in self.users
+        ]
+        self.draft = draft
+        self.policy = None
+
+    def regenerate(self) -> None:
+        """Take a new id and token at commit, keeping identity, data and limits."""
+        if self.draft is None and self.record is not None and not self.detached:
+            self.draft = Draft(self._mint(self.record.user_id), self.record.user_id)
+
+    def drop_identity(self) -> None:
+        """Become anonymous under a new id, keeping the data (the identity key was removed)."""
+        _ = self.data
+        if self.record is not None and not self.detached:
+            self.ending = EndReason.SIGNED_OUT
+        self.draft = Draft(self._mint(None), None)
+
+    def logout(self) -> None:
+        """End the session; what is written from here on belongs to a fresh anonymous one."""
+        if self.record is not None and self.ending is None:
+            self.ending = EndReason.SIGNED_OUT
+        self.draft = None
+        self.policy = None
+        self._detach()
+
+    def _detach(self) -> None:
+        self.detached = self.record is not None
+        self.meta = {}
+        self._data = TrackedData(self._encode)
+        self._spare = None

@@ -1,0 +1,77 @@
+"""Values that exactly one caller gets, and a fresh look at the store in mid-request.
+
+Both run at once, unlike everything else the application asks of a session.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from .commit import Commit
+from .contract import Conflict, Live, Saved
+from .exchange import Exchange
+from .record import Record
+from .steps import Steps
+
+
+def take(x: Exchange, key: str, default: Any, commit: Commit) -> Steps[Any]:
+    """Remove `key` from the stored session and return its value, to exactly one caller.
+
+    A value this request has set itself and not saved yet is simply removed. `default` when the
+    key is not there, was taken by somebody else, or the session ended.
+    """
+    state = x.access()
+    data = state.data
+    record = state.record
+    if record is None or state.detached:
+        return data.data.pop(key, default) if key in data.data else default
+    if key in data.data and key not in data.base():
+        value = data.data[key]
+        data.delete(key)
+        return value
+    while True:
+        stored = _content(x, record)
+        if key not in stored:
+            refresh(x, record)
+            return default
+        value = stored.pop(key)
+        write_id = x.desk.random(9).hex()
+        sealed = replace(record, payload=x.desk.sealer.seal(record, [stored, state.meta]))
+        result = yield from x.trip(
+            "save", sealed, write_id=write_id, active=False, not_after=x.rules.not_after(record)
+        )
+        if isinstance(result, Saved):
+            refresh(x, replace(sealed, version=result.version, write_id=write_id))
+            return value
+        if not isinstance(result, Conflict):
+            data.data.pop(key, None)
+            return default
+        record = result.record
+        yield from commit.again(record)
+
+
+def reload(x: Exchange) -> Steps[None]:
+    """Bring in what other requests stored meanwhile; changes of this one stay on top."""
+    state = x.access()
+    if state.record is None or state.detached or state.draft is not None:
+        return
+    found = yield from x.trip("load", state.record.id)
+    if isinstance(found, Live) and x.genuine(found.record):
+        refresh(x, found.record)
+
+
+def refresh(x: Exchange, record: Record) -> None:
+    """Stand on a newer version of the record, with this request's changes on top of it."""
+    state = x.state
+    read = x.reader(record)
+    if read is None:
+        return
+    state.data.advance(lambda: read()[0])
+    state.meta = read()[1]
+    state.record = record
+
+
+def _content(x: Exchange, record: Record) -> dict[str, Any]:
+    read = x.reader(record)
+    return {} if read is None else read()[0]

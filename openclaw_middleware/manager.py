@@ -1,0 +1,255 @@
+"""Sessions seen from outside a request: list, look at, end, clean up, write from a job.
+
+One body for both colours, two thin classes. What a request does with its own session is in
+`session`; nothing here reads a cookie.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+from .config import SessionSettings
+from .core import events as ev
+from .core.contract import Capabilities, Ended, Live, StoreStats
+from .core.events import Listener
+from .core.exchange import Exchange, RequestInfo
+from .core.record import EndReason, Record
+from .core.steps import Steps, adrive, drive
+from .errors import CodecError, SessionEnded
+from .info import Page, SessionInfo, describe
+from .runtime import Runtime, runtime_of
+from .session import Session
+
+
+class _Management:
+    """The bodies, for both colours."""
+
+    def __init__(
+        self, sessions: SessionSettings | Runtime | Any, *, listeners: Iterable[Listener] = ()
+    ) -> None:
+        self.runtime = runtime_of(sessions)
+        self.runtime.events.add(listeners)
+
+    @property
+    def settings(self) -> SessionSettings:
+        """The settings this manager was made from."""
+        return self.runtime.settings
+
+    def _info(self, record: Record, now: float) -> SessionInfo | None:
+        """The public view, None for a record that does not open or lies in a foreign shard."""
+        desk = self.runtime.desk
+        if record.tag != desk.tag(record.user_id):
+            return None
+        try:
+            _, meta = desk.sealer.unseal(record).decode()
+        except CodecError as error:
+            ev.logger.warning("session %s cannot be read: %s", record.id, error)
+            return None
+        return describe(record, meta, now, desk.rules)
+
+    def _sessions_of(
+        self, store: Any, user_id: object, limit: int, cursor: str | None
+    ) -> Steps[Page[SessionInfo]]:
+        tag = self.runtime.desk.tag(str(user_id))
+        page = yield store.sessions_of(tag, cursor=cursor, count=limit)
+        found = (self._info(record, page.now) for record in page.records)
+        rules = self.runtime.desk.rules
+        alive = {r.id for r in page.records if page.now < rules.not_after(r)}
+        return Page(tuple(i for i in found if i is not None and i.id in alive), page.cursor)
+
+    def _get(self, store: Any, session_id: str) -> Steps[SessionInfo | None]:
+        found = yield store.load(session_id)
+        if not isinstance(found, Live):
+            return None
+        if found.now >= self.runtime.desk.rules.not_after(found.record):
+            return None
+        return self._info(found.record, found.now)
+
+    def _revoke(
+        self, store: Any, session_id: str, user_id: object, reason: EndReason
+    ) -> Steps[bool]:
+        owner = None if user_id is None else str(user_id)
+        result = yield store.end(session_id, reason, user_id=owner)
+        if not (isinstance(result, Ended) and result.fresh):
+            return False
+        self._emit(ev.SessionFinished(session_id=session_id, user_id=result.user_id, reason=reason))
+        return True
+
+    def _revoke_user(
+        self, store: Any, user_id: object, except_id: str | None, reason: EndReason
+    ) -> Steps[int]:
+        user = str(user_id)
+        result = yield store.end_user(self.runtime.desk.tag(user), reason, except_id=except_id)
+        self._emit(ev.UserFinished(user_id=user, reason=reason, count=result.ended))
+        return int(result.ended)
+
+    def _emit(self, event: ev.Event) -> None:
+        if self.runtime.events:
+            self.runtime.events.emit(event)
+
+    def _opened(self, store: Any, session_id: str) -> Steps[Exchange]:
+        """An exchange that stands on a stored record without anybody's token."""
+        x = Exchange(self.runtime.desk, RequestInfo(passive=True))
+        x.store = store
+        found = yield from x.trip("load", session_id)
+        alive = (
+            isinstance(found, Live)
+            and x.genuine(found.record)
+            and found.now < x.rules.not_after(found.record)
+            and x.stand_on(found.record)
+        )
+        if not alive:
+            raise SessionEnded(f"session {session_id} is not alive")
+        x.started = True
+        return x
+
+
+class SessionManager(_Management):
+    """The blocking manager.
+
+    Args:
+        sessions: `SessionSettings`, or another manager to share its pool and memory store.
+        listeners: called with every event of this deployment.
+    """
+
+    @property
+    def store(self) -> Any:
+        """The blocking store."""
+        return self.runtime.blocking.store
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the store keeps of the promises."""
+        found: Capabilities = self.store.capabilities
+        return found
+
+    def sessions_of(
+        self, user_id: object, limit: int = 100, cursor: str | None = None
+    ) -> Page[SessionInfo]:
+        """Live sessions of a user, for display; at most `limit` and a cursor for more."""
+        return drive(self._sessions_of(self.store, user_id, limit, cursor))
+
+    def get(self, session_id: str) -> SessionInfo | None:
+        """One live session by its public id, None when there is none."""
+        return drive(self._get(self.store, session_id))
+
+    def revoke(
+        self,
+        session_id: str,
+        *,
+        user_id: object = None,
+        reason: EndReason = EndReason.REVOKED,
+    ) -> bool:
+        """End one session; True if this call ended it. With `user_id`: only that user's."""
+        return drive(self._revoke(self.store, session_id, user_id, reason))
+
+    def revoke_user(
+        self,
+        user_id: object,
+        *,
+        except_id: str | None = None,
+        reason: EndReason = EndReason.REVOKED,
+    ) -> int:
+        """End all sessions of a user, logins under way included; how many were live (≤ 1,000)."""
+        return drive(self._revoke_user(self.store, user_id, except_id, reason))
+
+    def stats(self) -> StoreStats:
+        """Counts, where the engine knows them without a scan."""
+        found: StoreStats = self.store.stats()
+        return found
+
+    def purge_expired(self, limit: int = 1000) -> int:
+        """Remove up to `limit` records past their retention; how many went."""
+        return int(self.store.purge_expired(limit))
+
+    def create_tables(self) -> None:
+        """Create what the engine needs before first use; harmless when it is there."""
+        self.store.create_tables()
+
+    def close(self) -> None:
+        """Release the store's connections."""
+        self.store.close()
+
+    @contextmanager
+    def open(self, session_id: str) -> Iterator[Session]:
+        """A session to write to from a job: merged like any commit, not activity.
+
+        Raises:
+            SessionEnded: there is no such live session.
+        """
+        driver = self.runtime.blocking
+        x = drive(self._opened(driver.store, session_id))
+        yield Session(x, driver, None)
+        driver.commit(x)
+
+
+class AsyncSessionManager(_Management):
+    """The asyncio manager; the same names as `SessionManager`, awaited."""
+
+    @property
+    def store(self) -> Any:
+        """The asyncio store."""
+        return self.runtime.asynchronous.store
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the store keeps of the promises."""
+        found: Capabilities = self.store.capabilities
+        return found
+
+    async def sessions_of(
+        self, user_id: object, limit: int = 100, cursor: str | None = None
+    ) -> Page[SessionInfo]:
+        """See `SessionManager.sessions_of`."""
+        return await adrive(self._sessions_of(self.store, user_id, limit, cursor))
+
+    async def get(self, session_id: str) -> SessionInfo | None:
+        """See `SessionManager.get`."""
+        return await adrive(self._get(self.store, session_id))
+
+    async def revoke(
+        self,
+        session_id: str,
+        *,
+        user_id: object = None,
+        reason: EndReason = EndReason.REVOKED,
+    ) -> bool:
+        """See `SessionManager.revoke`."""
+        return await adrive(self._revoke(self.store, session_id, user_id, reason))
+
+    async def revoke_user(
+        self,
+        user_id: object,
+        *,
+        except_id: str | None = None,
+        reason: EndReason = EndReason.REVOKED,
+    ) -> int:
+        """See `SessionManager.revoke_user`."""
+        return await adrive(self._revoke_user(self.store, user_id, except_id, reason))
+
+    async def stats(self) -> StoreStats:
+        """See `SessionManager.stats`."""
+        found: StoreStats = await self.store.stats()
+        return found
+
+    async def purge_expired(self, limit: int = 1000) -> int:
+        """See `SessionManager.purge_expired`."""
+        return int(await self.store.purge_expired(limit))
+
+    async def create_tables(self) -> None:
+        """See `SessionManager.create_tables`."""
+        await self.store.create_tables()
+
+    async def close(self) -> None:
+        """See `SessionManager.close`."""
+        await self.store.close()
+
+    @asynccontextmanager
+    async def open(self, session_id: str) -> AsyncIterator[Session]:
+        """See `SessionManager.open`."""
+        driver = self.runtime.asynchronous
+        x = await adrive(self._opened(driver.store, session_id))
+        yield Session(x, None, driver)
+        await driver.commit(x)

@@ -1,0 +1,226 @@
+"""Everything one deployment needs, built once from its settings: rules, keys, codecs, stores.
+
+Drivers, adapters and managers of the same settings share one runtime, and with it one pool and
+one memory store. Stores are opened on first use, in the colour that is asked for.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from .client import ClientInfo, Header
+from .codecs.compression import ZlibCompressor, ZstdCompressor
+from .codecs.encryption import AesGcmRing
+from .codecs.json import JsonCodec
+from .codecs.msgpack import MsgpackCodec
+from .config import SessionSettings
+from .core.desk import Desk
+from .core.envelope import Sealer
+from .core.events import Events, Listener
+from .core.exchange import Exchange, RequestInfo
+from .core.keys import derive
+from .driver import AsyncDriver, Driver
+from .errors import MissingDependency
+from .session import Session
+from .signing import TokenSigner
+from .stores.base import AsyncStore, Store
+from .stores.memory import AsyncMemoryStore, MemoryStore
+from .stores.url import open_store
+
+
+class Runtime:
+    """One deployment at work.
+
+    Args:
+        settings: validated settings.
+        listeners: called with every event.
+        desk: replaces the desk built from the settings (tests inject time and randomness).
+    """
+
+    def __init__(
+        self,
+        settings: SessionSettings,
+        *,
+        listeners: Iterable[Listener] = (),
+        desk: Desk | None = None,
+    ) -> None:
+        self.settings = settings
+        self.events = Events(list(listeners))
+        self.desk = desk or make_desk(settings, self.events)
+        self.events = self.desk.events
+        self.options = settings.store_options()
+        self.client = ClientInfo(settings.client_info, settings.trusted_proxies)
+        self.skip = _Paths(settings.skip_paths)
+        self.passive = _Paths(settings.passive_paths)
+        self._lock = threading.RLock()
+        self._blocking: Driver | None = None
+        self._asynchronous: AsyncDriver | None = None
+
+    @property
+    def blocking(self) -> Driver:
+        """The blocking driver on its store."""
+        if self._blocking is None:
+            with self._lock:
+                if self._blocking is None:
+                    self._blocking = Driver(self._open_blocking())
+        return self._blocking
+
+    @property
+    def asynchronous(self) -> AsyncDriver:
+        """The asyncio driver on its store."""
+        if self._asynchronous is None:
+            with self._lock:
+                if self._asynchronous is None:
+                    self._asynchronous = AsyncDriver(self._open_asynchronous())
+        return self._asynchronous
+
+    def _open_blocking(self) -> Store:
+        if self._asynchronous is not None and isinstance(
+            self._asynchronous.store, AsyncMemoryStore
+        ):
+            return MemoryStore(self.options, state=self._asynchronous.store.state)
+        return open_store(self.settings.store, self.options, "sync")
+
+    def _open_asynchronous(self) -> AsyncStore:
+        if self._blocking is not None and isinstance(self._blocking.store, MemoryStore):
+            return AsyncMemoryStore(self.options, state=self._blocking.store.state)
+        return open_store(self.settings.store, self.options, "async")
+
+    def exchange(
+        self, cookies: str, path: str, method: str, header: Header, peer: str | None = None
+    ) -> Exchange | None:
+        """The exchange of one request, None where `skip_paths` says there is no session.
+
+        Args:
+            cookies: the `Cookie` header, several joined by "; ".
+            header: looks up a request header by lower-case name.
+            peer: address the connection came from.
+        """
+        if path in self.skip:
+            return None
+        client = self.client.read(header, peer) if self.client.level != "none" else None
+        if not cookies:
+            return Exchange(self.desk, RequestInfo(client=client))
+        request = RequestInfo(
+            cookies,
+            passive=self._is_passive(path, method, header),
+            navigation=header("sec-fetch-dest") == "document",
+            client=client,
+        )
+        return Exchange(self.desk, request)
+
+    def _is_passive(self, path: str, method: str, header: Header) -> bool:
+        if method == "OPTIONS" or path in self.passive:
+            return True
+        purpose = header("sec-purpose") or header("purpose") or ""
+        return "prefetch" in purpose or "preview" in purpose
+
+    def session(
+        self, exchange: Exchange, *, blocking: bool = False, asynchronous: bool = False
+    ) -> Session:
+        """The application's view of an exchange, able to do I/O in the given colours."""
+        return Session(
+            exchange,
+            self.blocking if blocking else None,
+            self.asynchronous if asynchronous else None,
+        )
+
+
+class _Paths:
+    """Path prefixes that end at a slash or at the end of the path."""
+
+    def __init__(self, prefixes: Sequence[str]) -> None:
+        self._exact = frozenset(prefixes)
+        self._below = tuple(each if each.endswith("/") else each + "/" for each in prefixes)
+
+    def __contains__(self, path: str) -> bool:
+        return bool(self._below) and (path in self._exact or path.startswith(self._below))
+
+
+def make_desk(
+    settings: SessionSettings,
+    events: Events | None = None,
+    *,
+    random: Callable[[int], bytes] | None = None,
+    wall: Callable[[], float] | None = None,
+    monotonic: Callable[[], float] | None = None,
+) -> Desk:
+    """The desk the settings describe; tests hand in time and randomness."""
+    keys = [key.encode("utf-8") for key in secret_keys(settings)]
+    tag_secret = settings.user_tag_key
+    # Without a key of its own the tag only shards; it must not change with secret_key, or a
+    # logout everywhere would miss the sessions signed before.
+    tag_material = tag_secret.get_secret_value() if tag_secret else f"openclaw:{settings.namespace}"
+    codec: Any = JsonCodec() if settings.codec == "json" else MsgpackCodec()
+    injected: dict[str, Any] = {"random": random, "wall": wall, "monotonic": monotonic}
+    return Desk(
+        rules=settings.rules(),
+        cookie=settings.cookie(),
+        previous_cookies=settings.previous_cookie_specs(),
+        signer=TokenSigner(secret_keys(settings)),
+        sealer=_sealer(settings, codec, keys),
+        encode=codec.encode,
+        user_tag_key=derive(tag_material.encode("utf-8"), "user tag"),
+        rotation_keys=tuple(derive(key, "rotation") for key in keys),
+        events=events or Events(),
+        **{name: value for name, value in injected.items() if value is not None},
+    )
+
+
+def secret_keys(settings: SessionSettings) -> list[str]:
+    """The current secret key, then its fallbacks."""
+    fallbacks = [each.get_secret_value() for each in settings.secret_key_fallbacks]
+    return [settings.secret_key.get_secret_value(), *fallbacks]
+
+
+def _sealer(settings: SessionSettings, codec: Any, keys: Sequence[bytes]) -> Sealer:
+    compressors: list[Any] = [ZlibCompressor()]
+    try:
+        compressors.append(ZstdCompressor())
+    except MissingDependency:
+        if settings.compress_over is not None and settings.compression == "zstd":
+            raise
+    writer = compressors[-1] if settings.compression == "zstd" else compressors[0]
+    ring = None
+    if settings.encryption_keys:
+        ring = AesGcmRing([each.get_secret_value() for each in settings.encryption_keys])
+    return Sealer(
+        codec=codec,
+        codecs=(MsgpackCodec(), JsonCodec()),
+        mac_keys=[derive(key, "envelope") for key in keys],
+        cipher=ring,
+        compress_over=settings.compress_over,
+        compressor=writer if settings.compress_over is not None else None,
+        decompressors=compressors,
+    )
+
+
+_runtimes: dict[int, Runtime] = {}
+_registry = threading.Lock()
+
+
+def runtime_of(sessions: Any) -> Runtime:
+    """The runtime of settings, of a manager, or itself; the same one each time.
+
+    Raises:
+        TypeError: something else was given.
+    """
+    if isinstance(sessions, Runtime):
+        return sessions
+    runtime = getattr(sessions, "runtime", None)
+    if isinstance(runtime, Runtime):
+        return runtime
+    if not isinstance(sessions, SessionSettings):
+        raise TypeError(
+            "sessions must be SessionSettings, a SessionManager or an AsyncSessionManager, "
+            f"not {type(sessions).__name__}"
+        )
+    with _registry:
+        known = _runtimes.get(id(sessions))
+        if known is None:
+            known = _runtimes[id(sessions)] = Runtime(sessions)
+            weakref.finalize(known.settings, _runtimes.pop, id(sessions), None)
+        return known

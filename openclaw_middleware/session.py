@@ -1,0 +1,451 @@
+"""The session an application holds: a mapping, an identity, and a few verbs.
+
+Everything but `load`, `reload`, `save` and `take` (and their a-prefixed twins) records intent and
+does no I/O. What is decided from it, and how it is written, is the core's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from .core.exchange import Exchange
+from .core.merge import MISSING
+from .core.record import EndReason
+from .core.state import Draft, State, UserIntent
+from .errors import (
+    ConfigurationError,
+    ReauthenticationRequired,
+    ResponseStarted,
+    SessionNotLoaded,
+    SessionStateError,
+)
+from .info import SessionInfo, describe
+
+if TYPE_CHECKING:
+    from .driver import AsyncDriver, Driver
+
+
+class Session(MutableMapping[str, Any]):
+    """One visitor's session in one request. Keys are `str`; values what the codec keeps exactly.
+
+    A mapping with `copy`, `|`, `|=` and `to_dict`. Changes nested inside values are noticed.
+    Other requests' changes are merged at commit, never overwritten.
+    """
+
+    __slots__ = ("__weakref__", "_async", "_blocking", "_x")
+
+    def __init__(
+        self, exchange: Exchange, blocking: Driver | None, asynchronous: AsyncDriver | None
+    ) -> None:
+        self._x = exchange
+        self._blocking = blocking
+        self._async = asynchronous
+
+    # -- reaching the data
+
+    def _state(self) -> State:
+        x = self._x
+        if not x.loaded and x.failure is None:
+            self._load_now()
+        return x.access()
+
+    def _load_now(self) -> None:
+        if self._blocking is None:
+            raise SessionNotLoaded(
+                "the session is not loaded: this application loads lazily, so call "
+                "`await session.aload()` before using it"
+            )
+        self._blocking.load(self._x)
+
+    def _writable(self) -> State:
+        """The state, if what is written now can still be stored."""
+        state = self._state()
+        x = self._x
+        if x.failure is not None:
+            raise x.failure
+        if x.started and (state.record is None or state.detached):
+            raise ResponseStarted(
+                "the response has started and this session has no cookie yet: write to it "
+                "before the first byte is sent"
+            )
+        return state
+
+    def _before_start(self, verb: str) -> State:
+        """The state, for a verb whose result needs a cookie."""
+        state = self._state()
+        if self._x.failure is not None:
+            raise self._x.failure
+        if self._x.started:
+            raise ResponseStarted(f"{verb}() needs a new cookie, but the response has started")
+        return state
+
+    # -- the mapping
+
+    def __getitem__(self, key: str) -> Any:
+        state = self._state()
+        if key == self._x.rules.identity_key:
+            if state.user_id is None:
+                raise KeyError(key)
+            return state.user_id
+        return state.data.get(key)
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        if not isinstance(key, str):
+            raise TypeError(f"session keys are str, not {type(key).__name__}: {key!r}")
+        if key == self._x.rules.identity_key:
+            self._identify(value)
+            return
+        self._writable().data.set(key, value)
+
+    def __delitem__(self, key: str) -> None:
+        if key == self._x.rules.identity_key:
+            if self._state().user_id is None:
+                raise KeyError(key)
+            self._before_start("removing the identity").drop_identity()
+            return
+        self._writable().data.delete(key)
+
+    def __iter__(self) -> Iterator[str]:
+        state = self._state()
+        if self._x.rules.identity_key is not None and state.user_id is not None:
+            yield self._x.rules.identity_key
+        yield from state.data.iterate()
+
+    def __len__(self) -> int:
+        state = self._state()
+        shown = self._x.rules.identity_key is not None and state.user_id is not None
+        return len(state.data.data) + shown
+
+    def __contains__(self, key: object) -> bool:
+        state = self._state()
+        if key == self._x.rules.identity_key and key is not None:
+            return state.user_id is not None
+        return key in state.data.data
+
+    def __repr__(self) -> str:
+        x = self._x
+        if not x.loaded:
+            return "<Session not loaded>"
+        return f"<Session {x.state.id} user={x.state.user_id!r}>"
+
+    def copy(self) -> dict[str, Any]:
+        """A plain dict of the current items; later changes to it are not stored."""
+        return dict(self.items())
+
+    to_dict = copy
+
+    def __or__(self, other: Mapping[str, Any]) -> dict[str, Any]:
+        return {**self.copy(), **other}
+
+    def __ror__(self, other: Mapping[str, Any]) -> dict[str, Any]:
+        return {**other, **self.copy()}
+
+    def __ior__(self, other: Any) -> Session:
+        self.update(other)
+        return self
+
+    def clear(self) -> None:
+        """Remove all data and the identity.
+
+        Left empty, the visitor is logged out; what is written afterwards belongs to a fresh
+        anonymous session with a new id.
+        """
+        self.logout()
+
+    # -- what it is
+
+    @property
+    def id(self) -> str:
+        """The public id: a stable handle that opens nothing. New right after `login()`."""
+        return self._state().id
+
+    @property
+    def user_id(self) -> str | None:
+        """Who is signed in, None for an anonymous visitor."""
+        return self._state().user_id
+
+    @property
+    def is_new(self) -> bool:
+        """No stored session stands behind this one (yet)."""
+        state = self._state()
+        return state.record is None or state.detached
+
+    @property
+    def modified(self) -> bool:
+        """This request has changed something that a commit would store."""
+        x = self._x
+        state = x.state
+        if state.draft or state.ending or state.policy or state.save_empty:
+            return True
+        return state.decoded and bool(state.data.changed())
+
+    @property
+    def accessed(self) -> bool:
+        """The application has looked at the session; the response then varies by cookie."""
+        return self._x.accessed
+
+    @property
+    def ended(self) -> bool:
+        """This request has ended the session it came with."""
+        state = self._x.state
+        return state.ending is not None or state.detached
+
+    @property
+    def previous_end(self) -> EndReason | None:
+        """Why the session this visitor's cookie named is over; None when it is not."""
+        self._state()
+        return self._x.previous_end
+
+    @property
+    def info(self) -> SessionInfo:
+        """Both clocks, the policy and what is remembered of the client."""
+        state = self._state()
+        x = self._x
+        if state.record is None or state.detached:
+            return SessionInfo(user_id=state.user_id, current=True)
+        _ = state.data
+        now = x.at(x.desk.monotonic())
+        return describe(state.record, state.meta, now, x.rules, current=True)
+
+    # -- identity
+
+    def login(
+        self,
+        user_id: object,
+        *,
+        remember: bool = False,
+        policy: str | None = None,
+        claims: Mapping[str, Any] | None = None,
+        keep_data: bool | None = None,
+        verified_at: float | datetime | None = None,
+    ) -> None:
+        """Sign the user in: at commit, a new record with a new id and token replaces the old.
+
+        Args:
+            user_id: who; normalised to `str`.
+            remember: use the policy "remember" (14 d idle, 90 d absolute, cookie survives the
+                browser) unless `policy` names another.
+            policy: name of a configured lifetime policy; "default" if not given.
+            claims: facts about this sign-in (methods, level), kept sealed with the record.
+            keep_data: None keeps the data of an anonymous visitor or of the same user, and
+                drops another user's; False drops them; True is refused for another user's.
+            verified_at: when the credentials were checked (aware datetime or epoch seconds);
+                default: the start of the request. A "log out everywhere" at or after that moment
+                refuses the sign-in.
+
+        Raises:
+            ResponseStarted: the headers have left.
+            SessionStateError: bad user id, unknown policy, or `keep_data=True` across users.
+            LoginRefused: at commit; see `SessionLimitReached` and `LoginSuperseded`.
+        """
+        state = self._before_start("login")
+        name = str(user_id)
+        if user_id is None or not name:
+            raise SessionStateError(f"login() needs a user id, not {user_id!r}")
+        policy = policy or ("remember" if remember else "default")
+        self._known(policy)
+        same = state.user_id is None or state.user_id == name
+        if keep_data and not same:
+            raise SessionStateError(
+                "login(keep_data=True) would hand one user's data to another: "
+                "log out first, or leave keep_data out"
+            )
+        draft = Draft(
+            self._x.desk.mint(name),
+            name,
+            login=True,
+            policy=policy,
+            verified_at=_epoch(verified_at),
+            claims=dict(claims) if claims else None,
+        )
+        state.login(draft, keep_data=same if keep_data is None else keep_data)
+
+    def logout(self) -> None:
+        """End this session; afterwards this object is a fresh anonymous one.
+
+        What is written to it from here on (a farewell message) gets a new id and token.
+        """
+        x = self._x
+        if not x.loaded and x.failure is None:
+            self._load_now()
+        x.accessed = True
+        if x.failure is not None:
+            x.logout_failed = True
+            return
+        x.state.logout()
+
+    def logout_others(self) -> None:
+        """End all other sessions of this user, complete even against their running logins."""
+        self._end_user(others_only=True)
+
+    def logout_everywhere(self) -> None:
+        """End all sessions of this user, this one included."""
+        self._end_user(others_only=False)
+
+    def end_other(self, session_id: str) -> None:
+        """End one other session of this user by its public id; anybody else's is left alone."""
+        state = self._state()
+        if state.user_id is None:
+            raise SessionStateError("end_other() needs a signed-in user")
+        if session_id == state.id:
+            self.logout()
+        else:
+            state.end_others.append(session_id)
+
+    def regenerate(self) -> None:
+        """Give the session a new id and token at commit, keeping its data and identity."""
+        self._before_start("regenerate").regenerate()
+
+    def keep_alive(self) -> None:
+        """Start the idle clock anew with this request, whatever the throttle says."""
+        self._state().keep_alive = True
+
+    def use_policy(self, name: str) -> None:
+        """Move both limits to those of a configured policy, counted from the sign-in."""
+        self._known(name)
+        self._writable().policy = name
+
+    def require_recent(self, max_age: float | timedelta) -> None:
+        """Demand a sign-in within the last `max_age` seconds.
+
+        Raises:
+            ReauthenticationRequired: nobody is signed in, or the sign-in is older.
+        """
+        seconds = max_age.total_seconds() if isinstance(max_age, timedelta) else float(max_age)
+        state = self._state()
+        if state.draft is not None and state.draft.login:
+            return
+        record = None if state.detached else state.record
+        if record is None or record.authenticated_at is None:
+            raise ReauthenticationRequired(seconds)
+        now = self._x.at(self._x.desk.monotonic())
+        if now - record.authenticated_at > seconds:
+            raise ReauthenticationRequired(seconds)
+
+    def apply(self, key: str, fn: Callable[[Any], Any], default: Any = MISSING) -> Any:
+        """Replace the value by `fn(value)`, atomically against every other request.
+
+        `fn` is pure, gets a copy, and may run several times. Returns the value as this request
+        sees it; after a conflict the stored one may be further on.
+
+        Raises:
+            KeyError: there is no such key and no `default`.
+            TypeError: `fn` returned None.
+        """
+        if key == self._x.rules.identity_key:
+            raise SessionStateError(f"{key!r} is the identity: use login() and logout()")
+        return self._writable().data.apply(key, fn, default)
+
+    # -- now
+
+    def load(self) -> None:
+        """Load the session now (blocking); harmless when it is loaded."""
+        if not self._x.loaded:
+            self._driver("load").load(self._x)
+        self._x.access()
+
+    def reload(self) -> None:
+        """Bring in what other requests stored meanwhile; unsaved changes stay on top."""
+        self._state()
+        self._driver("reload").reload(self._x)
+
+    def save(self) -> None:
+        """Commit now (blocking); an empty new session gets a record, too.
+
+        Raises:
+            StoreUnavailable, StoreConflict, LoginRefused, SessionEnded: nothing was saved.
+        """
+        self._mark_explicit()
+        self._driver("save").commit(self._x)
+
+    def take(self, key: str, default: Any = None) -> Any:
+        """Remove a one-time value and return it, to exactly one caller (blocking)."""
+        self._writable()
+        return self._driver("take").take(self._x, key, default)
+
+    async def aload(self) -> None:
+        """`load`, awaited."""
+        if not self._x.loaded:
+            await self._adriver("load").load(self._x)
+        self._x.access()
+
+    async def areload(self) -> None:
+        """`reload`, awaited."""
+        await self.aload()
+        await self._adriver("reload").reload(self._x)
+
+    async def asave(self) -> None:
+        """`save`, awaited."""
+        await self.aload()
+        self._mark_explicit()
+        await self._adriver("save").commit(self._x)
+
+    async def atake(self, key: str, default: Any = None) -> Any:
+        """`take`, awaited."""
+        await self.aload()
+        self._writable()
+        return await self._adriver("take").take(self._x, key, default)
+
+    # -- Starlette asks for these
+
+    def mark_accessed(self) -> None:
+        """Count as accessed; Starlette calls it for `request.session`."""
+        self._x.accessed = True
+
+    def mark_modified(self) -> None:
+        """Changes are found by comparison, so there is nothing to mark."""
+        self._x.accessed = True
+
+    # -- help
+
+    def _mark_explicit(self) -> None:
+        state = self._writable()
+        if state.record is None and state.draft is None:
+            state.save_empty = True
+
+    def _driver(self, verb: str) -> Driver:
+        if self._blocking is None:
+            _wrong_colour(verb, f"await session.a{verb}(...)")
+        return self._blocking
+
+    def _adriver(self, verb: str) -> AsyncDriver:
+        if self._async is None:
+            _wrong_colour(f"a{verb}", f"session.{verb}(...)")
+        return self._async
+
+    def _identify(self, value: object) -> None:
+        """The identity key was set: the same user changes nothing, anybody else signs in."""
+        state = self._state()
+        if value is None:
+            raise SessionStateError(
+                f"session[{self._x.rules.identity_key!r}] = None: delete the key to log out"
+            )
+        if state.user_id != str(value):
+            self.login(value)
+
+    def _end_user(self, *, others_only: bool) -> None:
+        state = self._state()
+        if state.user_id is None:
+            raise SessionStateError("ending a user's sessions needs a signed-in user")
+        state.users.append(UserIntent(state.user_id, others_only))
+        if not others_only:
+            state.logout()
+
+    def _known(self, policy: str) -> None:
+        if policy not in self._x.rules.policies:
+            known = ", ".join(sorted(self._x.rules.policies))
+            raise ConfigurationError(f"there is no policy {policy!r}; known are: {known}")
+
+
+def _wrong_colour(called: str, instead: str) -> NoReturn:
+    raise SessionNotLoaded(f"session.{called}() does not work here: use {instead}")
+
+
+def _epoch(moment: float | datetime | None) -> float | None:
+    if isinstance(moment, datetime):
+        if moment.tzinfo is None:
+            raise SessionStateError("verified_at must be an aware datetime or epoch seconds")
+        return moment.timestamp()
+    return moment

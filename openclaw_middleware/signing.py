@@ -1,0 +1,46 @@
+"""Sign tokens and tell ours from forgeries, by itsdangerous; several keys may verify.
+
+The only module that knows the signature's form. It never sees a store or a record.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+from itsdangerous import BadSignature, Signer
+
+from .core.token import Token, parse
+
+# The version belongs to the token's format: a new format gets a new salt, and old cookies
+# become anonymous rather than misread.
+SALT = b"openclaw-middleware.token.1"
+
+
+class TokenSigner:
+    """The first key signs, all keys verify.
+
+    Args:
+        keys: secret keys, the current one first, then the fallbacks.
+    """
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        # itsdangerous takes the oldest key first and signs with the last one.
+        self._signer = Signer(
+            [key.encode("utf-8") for key in reversed(keys)],
+            salt=SALT,
+            key_derivation="hmac",
+            digest_method=hashlib.sha256,
+        )
+
+    def sign(self, token: Token) -> str:
+        """The cookie's value."""
+        return self._signer.sign(token.text).decode("ascii")
+
+    def verify(self, value: str) -> Token | None:
+        """The token if one of our keys signed exactly this text, else None; never raises."""
+        try:
+            text = self._signer.unsign(value.encode("ascii")).decode("ascii")
+        except (BadSignature, UnicodeError):
+            return None
+        return parse(text)
