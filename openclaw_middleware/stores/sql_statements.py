@@ -1,0 +1,269 @@
+"""Every statement of the SQL store, written once and fitted to the engine's dialect.
+
+`s` is the sessions table, `u` the users table. The sessions of a user are a range of ids: ids
+begin with the user's tag and a dot, so the primary key is the index by user. Deciding what to run
+is the business of `sql_bodies`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from sqlalchemy import bindparam, text
+from sqlalchemy.engine import Dialect
+from sqlalchemy.sql.elements import TextClause
+
+from ..core.record import Record
+from .sql_tables import Tables
+
+RECORD = tuple(field.name for field in fields(Record))
+
+
+@dataclass(frozen=True, slots=True)
+class Flavour:
+    """What differs between the engines.
+
+    Attributes:
+        now: the engine's clock in epoch seconds; evaluated where it stands, not when the
+            statement or transaction began, so that after waiting for a lock it is the time after.
+        begin: starts a transaction that may write.
+        returning: UPDATE and INSERT can answer rows.
+        ignore: makes an INSERT of a present key do nothing; empty: it fails.
+        lock: makes a SELECT lock its rows.
+        earlier: the ids of the last writes, the latest first.
+        same_user: compares user ids byte by byte, trailing blanks included.
+    """
+
+    now: str
+    begin: tuple[str, ...]
+    returning: bool
+    ignore: str
+    lock: str
+    ignore_user: str
+    skip_locked: str
+    least: str
+    earlier: str
+    same_user: str = "s.user_id = :user_id"
+
+
+# NOW() and UTC_TIMESTAMP() stand still within a statement, SYSDATE() runs but is local time:
+# their sum is right in every session time zone and across the end of summer time.
+_MYSQL_NOW = (
+    "(TIMESTAMPDIFF(MICROSECOND, '1970-01-01 00:00:00', UTC_TIMESTAMP(6))"
+    " + TIMESTAMPDIFF(MICROSECOND, NOW(6), SYSDATE(6))) / 1e6"
+)
+
+FLAVOURS = {
+    "sqlite": Flavour(
+        now=":now",
+        begin=("BEGIN IMMEDIATE",),
+        returning=True,
+        ignore="ON CONFLICT DO NOTHING",
+        lock="",
+        ignore_user="ON CONFLICT DO NOTHING",
+        skip_locked="",
+        least="MIN",
+        earlier="SUBSTR(write_id || ' ' || earlier_writes, 1, 250)",
+    ),
+    "postgresql": Flavour(
+        now="CAST(EXTRACT(EPOCH FROM CLOCK_TIMESTAMP()) AS DOUBLE PRECISION)",
+        begin=("BEGIN ISOLATION LEVEL READ COMMITTED",),
+        returning=True,
+        ignore="ON CONFLICT DO NOTHING",
+        lock="FOR UPDATE",
+        ignore_user="ON CONFLICT DO NOTHING",
+        skip_locked="FOR UPDATE SKIP LOCKED",
+        least="LEAST",
+        earlier="SUBSTR(write_id || ' ' || earlier_writes, 1, 250)",
+    ),
+    "mysql": Flavour(
+        now=_MYSQL_NOW,
+        begin=("SET TRANSACTION ISOLATION LEVEL READ COMMITTED", "BEGIN"),
+        returning=False,
+        ignore="",
+        lock="FOR UPDATE",
+        # Takes the exclusive lock on a present row; a plain INSERT would take a shared one, and
+        # two of them asking for more would be a deadlock.
+        ignore_user="ON DUPLICATE KEY UPDATE tag = tag",
+        skip_locked="FOR UPDATE SKIP LOCKED",
+        least="LEAST",
+        earlier="SUBSTR(CONCAT(write_id, ' ', earlier_writes), 1, 250)",
+        same_user="CAST(s.user_id AS BINARY) = CAST(:user_id AS BINARY)",
+    ),
+}
+FLAVOURS["mariadb"] = FLAVOURS["mysql"]
+
+_ALIVE = """s.ended_at IS NULL
+    AND {now} < s.last_active_at + s.idle_timeout
+    AND {now} < COALESCE(s.authenticated_at, s.created_at) + s.absolute_timeout
+    AND NOT EXISTS (
+        SELECT 1 FROM {u} u WHERE u.tag = :tag AND u.not_before >= s.valid_from)"""
+_DEADLINE = (
+    "{least}(s.last_active_at + s.idle_timeout,"
+    " COALESCE(s.authenticated_at, s.created_at) + s.absolute_timeout)"
+)
+_OF_USER = "s.id > :low AND s.id < :high"
+_FREED = "payload = NULL, secret_hash = NULL, next_hash = NULL, previous_hash = NULL"
+
+
+class Statements:
+    """The statements of one namespace on one dialect, as SQLAlchemy text clauses."""
+
+    def __init__(self, tables: Tables, dialect: Dialect, *, own_engine: bool) -> None:
+        self.flavour = FLAVOURS[dialect.name]
+        quote = dialect.identifier_preparer.quote
+        given = [name for name in RECORD if name not in ("last_active_at", "promoted_at")]
+        self._words = {
+            "s": quote(tables.sessions.name),
+            "u": quote(tables.users.name),
+            "now": self.flavour.now,
+            "least": self.flavour.least,
+            "lock": self.flavour.lock,
+            "skip_locked": self.flavour.skip_locked,
+            "ignore": self.flavour.ignore,
+            "ignore_user": self.flavour.ignore_user,
+            "earlier": self.flavour.earlier,
+            "same_user": self.flavour.same_user,
+            "of_user": _OF_USER,
+            "freed": _FREED,
+            "given": ", ".join(given),
+            "values": ", ".join(f":{name}" for name in given),
+            "columns": ", ".join(f"s.{name}" for name in RECORD),
+            "returned": ", ".join(RECORD),
+        }
+        self._words["alive"] = _ALIVE.format_map(self._words)
+        self._words["deadline"] = _DEADLINE.format_map(self._words)
+        # Our own engines set the isolation level once per connection.
+        begin = self.flavour.begin[-1:] if own_engine else self.flavour.begin
+        self.begin = tuple(text(statement) for statement in begin)
+        self.commit, self.rollback = text("COMMIT"), text("ROLLBACK")
+        self._read()
+        self._write()
+        self._users()
+        self._purge()
+
+    def _text(self, template: str, *, returning: str = "") -> TextClause:
+        if returning and self.flavour.returning:
+            template = f"{template} RETURNING {returning}"
+        statement = text(template.format_map(self._words))
+        if ":ids" in template:
+            statement = statement.bindparams(bindparam("ids", expanding=True))
+        return statement
+
+    def _read(self) -> None:
+        self.now = self._text("SELECT {now}")
+        # One row always, so that the clock is answered for a missing record as well.
+        self.load = self._text(
+            "SELECT {columns}, s.ended_at, s.end_reason, s.successor, s.earlier_writes,"
+            " u.not_before, u.end_reason AS user_reason, c.now"
+            " FROM (SELECT {now} AS now) c"
+            " LEFT JOIN {s} s ON s.id = :id LEFT JOIN {u} u ON u.tag = :tag"
+        )
+        self.page = self._text(
+            "SELECT {columns}, c.now FROM (SELECT {now} AS now) c LEFT JOIN ("
+            "SELECT s.* FROM {s} s WHERE {of_user} AND {alive} ORDER BY s.id LIMIT :count"
+            ") s ON 1 = 1 ORDER BY s.id"
+        )
+        self.count = self._text(
+            "SELECT COUNT(*), SUM(CASE WHEN ended THEN 1 ELSE 0 END),"
+            " SUM(CASE WHEN live THEN 1 ELSE 0 END) FROM ("
+            "SELECT s.ended_at IS NOT NULL AS ended, s.ended_at IS NULL AND {now} < {deadline}"
+            " AS live FROM {s} s LIMIT :count) counted"
+        )
+
+    def _write(self) -> None:
+        self.insert = self._text(
+            "INSERT INTO {s} ({given}, last_active_at, promoted_at, earlier_writes, purge_at)"
+            " VALUES ({values}, {now}, {now}, '',"
+            " {least}({now} + :idle_timeout, :started + :absolute_timeout) + :retention) {ignore}",
+            returning="{now}",
+        )
+        # MariaDB assigns from left to right: a column is read before it is written.
+        save = (
+            "UPDATE {s} AS s SET earlier_writes = {earlier}, write_id = :write_id,"
+            " version = version + 1, payload = :payload, policy = :policy,"
+            " idle_timeout = :idle_timeout, absolute_timeout = :absolute_timeout"
+        )
+        unchanged = " WHERE s.id = :id AND s.version = :version AND {alive} AND {now} < :not_after"
+        self.save = self._text(save + unchanged, returning="{now}")
+        self.save_active = self._text(
+            save + ", last_active_at = {now}" + unchanged, returning="{now}"
+        )
+        self.touch = self._text(
+            "UPDATE {s} AS s SET last_active_at = {now}"
+            " WHERE s.id = :id AND {alive} AND {now} < :not_after",
+            returning="{returned}, {now}",
+        )
+        self.offer = self._text(
+            "UPDATE {s} AS s SET next_hash = :next_hash WHERE s.id = :id AND {alive}"
+            " AND s.generation = :generation AND s.next_hash IS NULL",
+            returning="{returned}, {now}",
+        )
+        self.promote = self._text(
+            "UPDATE {s} AS s SET previous_hash = secret_hash, secret_hash = next_hash,"
+            " next_hash = NULL, generation = generation + 1, promoted_at = {now}"
+            " WHERE s.id = :id AND {alive}"
+            " AND s.generation = :generation AND s.next_hash IS NOT NULL",
+            returning="{returned}, {now}",
+        )
+        end = (
+            "UPDATE {s} AS s SET ended_at = {now}, end_reason = :reason, successor = :successor,"
+            " {freed}, purge_at = {now} + :retention"
+        )
+        self.end = self._text(end + " WHERE s.id = :id AND {alive}", returning="user_id, ended_at")
+        self.end_of = self._text(
+            end + " WHERE s.id = :id AND {same_user} AND {alive}", returning="user_id, ended_at"
+        )
+        self.replace = self._text(
+            end + " WHERE s.id = :id AND s.version = :version AND {alive}", returning="ended_at"
+        )
+        self.evict = self._text(end + " WHERE s.id IN :ids AND s.ended_at IS NULL")
+
+    def _users(self) -> None:
+        self.lock_user = self._text("SELECT u.not_before FROM {u} u WHERE u.tag = :tag {lock}")
+        self.add_user = self._text(
+            "INSERT INTO {u} (tag, not_before, end_reason, purge_at)"
+            " VALUES (:tag, 0, '', {now} + :retention) {ignore_user}"
+        )
+        self.surplus = self._text(
+            "SELECT s.id FROM {s} s WHERE {of_user} AND s.id <> :new AND {alive}"
+            " ORDER BY s.last_active_at DESC, s.id DESC LIMIT 1000000 OFFSET :others"
+        )
+        self.count_user = self._text(
+            "SELECT COUNT(*), {now} FROM (SELECT s.id FROM {s} s WHERE {of_user}"
+            " AND s.id <> :spared AND {alive} LIMIT :count) counted"
+        )
+        self.spare = self._text(
+            "UPDATE {s} AS s SET valid_from = :valid_from"
+            " WHERE s.id = :id AND {of_user} AND {alive} AND s.valid_from < :valid_from"
+        )
+        self.end_user = self._text(
+            "UPDATE {u} SET not_before = :not_before, end_reason = :reason, purge_at = :not_before"
+            " WHERE tag = :tag"
+        )
+
+    def _purge(self) -> None:
+        self.due = self._text(
+            "SELECT s.id, {now} >= CASE WHEN s.ended_at IS NULL THEN {deadline} + :ended"
+            " ELSE s.ended_at + :tombstone END AS over"
+            " FROM {s} s WHERE s.purge_at <= {now} ORDER BY s.purge_at LIMIT :count {skip_locked}"
+        )
+        self.delete = self._text("DELETE FROM {s} WHERE id IN :ids")
+        self.postpone = self._text(
+            "UPDATE {s} AS s SET purge_at = CASE WHEN s.ended_at IS NULL THEN {deadline} + :ended"
+            " ELSE s.ended_at + :tombstone END WHERE s.id IN :ids"
+        )
+        self.due_users = self._text(
+            "SELECT u.tag, u.not_before, u.end_reason, {now} FROM {u} u WHERE u.purge_at <= {now}"
+            " ORDER BY u.purge_at LIMIT :count {skip_locked}"
+        )
+        self.below = self._text(
+            "SELECT s.id FROM {s} s WHERE {of_user} AND s.ended_at IS NULL"
+            " AND s.valid_from <= :not_before LIMIT :count {skip_locked}"
+        )
+        self.bury = self._text(
+            "UPDATE {s} AS s SET ended_at = :not_before, end_reason = :reason, {freed},"
+            " purge_at = :not_before + :retention WHERE s.id IN :ids"
+        )
+        self.postpone_user = self._text("UPDATE {u} SET purge_at = :purge_at WHERE tag = :tag")
+        self.delete_user = self._text("DELETE FROM {u} WHERE tag = :tag")
