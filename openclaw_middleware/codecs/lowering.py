@@ -57,11 +57,11 @@ class Lowering(ABC):
 
     def _lower(self, value: Any, depth: int) -> Any:
         kind = type(value)
-        if kind in self.free:
+        if kind in self.free or (kind in _CHECKED and self.native(value)):
             return value
         if depth >= MAX_DEPTH and (kind is list or kind in GROUPS):
             raise _too_deep()
-        if kind is dict and all(type(key) is str and self.native(key) for key in value):
+        if kind is dict and self._plain_keys(value):
             return self._lower_dict(value, depth)
         if kind is list:
             return self._lower_items(value, depth)
@@ -70,10 +70,13 @@ class Lowering(ABC):
             return self.group(form, self._lower_items(form.items(value), depth, of=kind))
         if kind not in SCALARS:
             return self._lower(stand_in(value), depth)
-        if kind in _CHECKED and self.native(value):
-            return value
-        form_ = SCALARS[kind]
-        return self.scalar(form_, form_.write(value))
+        scalar = SCALARS[kind]
+        return self.scalar(scalar, scalar.write(value))
+
+    def _plain_keys(self, value: dict[Any, Any]) -> bool:
+        if not _STR.issuperset(map(type, value)):
+            return False
+        return str in self.free or all(map(self.native, value))
 
     def _lower_dict(self, value: dict[str, Any], depth: int) -> Any:
         free = self.free
@@ -100,6 +103,7 @@ class Lowering(ABC):
 
 
 _CHECKED = frozenset({int, str, float, bytes})
+_STR = frozenset({str})
 
 
 def _too_deep() -> Refused:
@@ -109,8 +113,13 @@ def _too_deep() -> Refused:
 def _step(key: Any) -> str:
     if type(key) is str and key.isidentifier():
         return f".{key}"
-    shown = repr(key) if isinstance(key, (str, int, bytes)) else f"<{type(key).__name__}>"
-    return f"[{shown if len(shown) <= 60 else shown[:57] + '...'}]"
+    if type(key) is str:
+        shown = repr(key if len(key) <= 60 else key[:57] + "...")
+    elif isinstance(key, int) and key.bit_length() <= 64:
+        shown = repr(key)
+    else:
+        shown = f"<{type(key).__name__}>"
+    return f"[{shown}]"
 
 
 def _item_step(of: type, items: list[Any], index: int) -> str:
