@@ -248,6 +248,7 @@ class SessionSettings(BaseModel):
     )
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
+    _notes: tuple[str, ...] = PrivateAttr(())
 
     def __init__(self, /, **settings: Unpack[Arguments]) -> None:
         self._fill(as_arguments(settings, type(self).model_fields))
@@ -324,6 +325,7 @@ class SessionSettings(BaseModel):
             name: layer.given[name].origin if name in layer.given else "default"
             for name in type(self).model_fields
         }
+        self._notes = tuple(layer.notes)
         for line in self.warnings:
             _log.warning("%s", line)
 
@@ -353,7 +355,7 @@ class SessionSettings(BaseModel):
     @property
     def warnings(self) -> tuple[str, ...]:
         """What works and is probably not meant; logged once when the settings are made."""
-        return tuple(advice(self))
+        return (*self._notes, *advice(self))
 
     def all_policies(self) -> dict[str, Policy]:
         """The default, the presets and the site's own, by name."""

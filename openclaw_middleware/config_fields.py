@@ -203,29 +203,6 @@ def read_policies(value: object, idle: float | None, absolute: float) -> Mapping
     return MappingProxyType(policies)
 
 
-class PreviousCookie(BaseModel):
-    """A cookie the site used before; what is left out is as in the current cookie."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-    name: CookieName
-    domain: Domain | None = None
-    path: CookiePath = "/"
-
-    def spec(self, current: CookieSpec) -> CookieSpec:
-        """Name and attributes to delete it with."""
-        given = self.model_fields_set
-        prefixed = self.name.lower().startswith(("__host-", "__secure-"))
-        return CookieSpec(
-            self.name,
-            path=self.path if "path" in given else current.path,
-            domain=self.domain if "domain" in given else current.domain,
-            secure=current.secure or prefixed,  # browsers take no prefixed cookie without
-            samesite=current.samesite,
-            partitioned=current.partitioned,
-        )
-
-
 def _previous(value: object) -> object:
     return {"name": value} if isinstance(value, str) else value
 
@@ -252,6 +229,31 @@ Namespace = Annotated[
         _matching(_NAMESPACE, "must be 1-32 lower-case letters, digits and _, a letter first")
     ),
 ]
+
+
+class PreviousCookie(BaseModel):
+    """A cookie the site used before; what is left out is as in the current cookie."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    name: CookieName
+    domain: Domain | None = None
+    path: CookiePath = "/"
+
+    def spec(self, current: CookieSpec) -> CookieSpec:
+        """Name and attributes to delete it with."""
+        given = self.model_fields_set
+        prefixed = self.name.lower().startswith(("__host-", "__secure-"))
+        return CookieSpec(
+            self.name,
+            path=self.path if "path" in given else current.path,
+            domain=self.domain if "domain" in given else current.domain,
+            secure=current.secure or prefixed,  # browsers take no prefixed cookie without
+            samesite=current.samesite,
+            partitioned=current.partitioned,
+        )
+
+
 Paths = Annotated[tuple[Annotated[StrictStr, _path], ...], BeforeValidator(_listed)]
 Networks = Annotated[
     tuple[Annotated[StrictStr, AfterValidator(_network)], ...], BeforeValidator(_listed)
@@ -262,7 +264,15 @@ Keys = Annotated[
     BeforeValidator(_listed),
 ]
 PreviousCookies = Annotated[
-    tuple[Annotated[PreviousCookie, BeforeValidator(_previous)], ...], BeforeValidator(_listed)
+    tuple[
+        Annotated[
+            PreviousCookie,
+            BeforeValidator(_previous),
+            WithJsonSchema({"anyOf": [{"type": "string"}, PreviousCookie.model_json_schema()]}),
+        ],
+        ...,
+    ],
+    BeforeValidator(_listed),
 ]
 SameSite = Annotated[Literal["lax", "strict", "none"], BeforeValidator(_lower)]
 StoreSource = Annotated[Any, BeforeValidator(_store), WithJsonSchema({"type": "string"})]
@@ -291,5 +301,3 @@ PathPolicies = Annotated[
     PlainValidator(_paths_to_names),
     WithJsonSchema({"type": "object", "additionalProperties": {"type": "string"}}),
 ]
-
-PreviousCookie.model_rebuild()

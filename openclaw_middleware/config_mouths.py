@@ -49,11 +49,17 @@ class Given:
 
 @dataclass(slots=True)
 class Layer:
-    """What one mouth, or all of them, said; `bad` names what was given but could not be read."""
+    """What one mouth, or all of them, said.
+
+    Attributes:
+        bad: settings that were given but could not be read.
+        notes: what is allowed and probably not meant.
+    """
 
     given: dict[str, Given] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     bad: set[str] = field(default_factory=set)
+    notes: list[str] = field(default_factory=list)
 
     def where(self, names: Iterable[str]) -> str:
         """` (idle_timeout: openclaw_config.yaml:3)` for what did not come as an argument."""
@@ -133,6 +139,7 @@ def gather(
             merged.given[name] = _over(merged.given.get(name), given, name)
         merged.problems += layer.problems
         merged.bad |= layer.bad
+        merged.notes += layer.notes
     return merged
 
 
@@ -152,8 +159,13 @@ def from_environment(environ: Mapping[str, str], fields: Fields) -> Layer:
     entries: list[Entry] = []
     policies: dict[str, dict[str, Any]] = {}
     unread = Layer()
+    upper = [known.upper() for known in (*with_units(fields), *_FILES)]
     for variable in sorted(environ):
         if not variable.startswith(PREFIX):
+            if (single := variable.removeprefix(PREFIX[:-1])) != variable and single in upper:
+                unread.notes.append(
+                    f"environment {variable} is not read: did you mean {PREFIX}{single}?"
+                )
             continue
         text = environ[variable]
         origin = f"environment {variable}"
@@ -174,8 +186,8 @@ def from_environment(environ: Mapping[str, str], fields: Fields) -> Layer:
                 value = text if unitless else parse(text, *_kind(name, fields[name]))
                 entries.append(Entry(key.lower(), value, origin, variable))
             else:
-                known = [f"{PREFIX}{known.upper()}" for known in (*with_units(fields), *_FILES)]
-                unread.wrong(origin, f"unknown variable{_did_you_mean(variable, known)}")
+                mend = _did_you_mean(variable, [f"{PREFIX}{known}" for known in upper])
+                unread.wrong(origin, f"unknown variable{mend}")
         except ValueError as error:
             unread.wrong(origin, str(error), parts[0])
     if policies:
@@ -185,6 +197,7 @@ def from_environment(environ: Mapping[str, str], fields: Fields) -> Layer:
     layer = canonical(entries, fields)
     layer.problems[:0] = unread.problems
     layer.bad |= unread.bad
+    layer.notes = unread.notes
     return layer
 
 

@@ -24,6 +24,7 @@ _REQUIRED = {
     "secret_key": "is required: make one with `openclaw-middleware new-key` and keep it secret",
     "store": "is required: a URL such as sqlite:///sessions.db or redis://localhost/0",
 }
+_WORDING = {"missing": "is required", "extra_forbidden": "unknown key"}
 
 
 def mask_url(value: object) -> object:
@@ -48,7 +49,10 @@ def problems_of(error: ValidationError, given: Mapping[str, Given]) -> dict[str,
         message = detail["msg"].removeprefix("Value error, ")
         if detail["type"] == "missing" and not place:
             message = _REQUIRED.get(name, "is required")
+        elif detail["type"] in _WORDING:
+            message = _WORDING[detail["type"]]
         elif detail["type"] != "value_error" and name not in SECRETS:
+            message = message.replace("Input should be", "must be")
             message = f"{message}, not {brief(detail['input'])}"
         where = given[name].prefix if name in given else ""
         lines = found.setdefault(name, [])
