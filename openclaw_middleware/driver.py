@@ -16,6 +16,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from .core.commit import Commit
+from .core.contest import Contest
 from .core.exchange import Exchange
 from .core.steps import adrive, drive
 from .core.take import reload, take
@@ -73,7 +74,7 @@ class Driver:
         """See `core.take`."""
         with self._alone(x):
             x.store = self.store
-            return drive(take(x, key, default, Commit(x, pause=time.sleep)))
+            return drive(take(x, key, default, Contest(x, time.sleep)))
 
     def reload(self, x: Exchange) -> None:
         """See `core.take`."""
@@ -132,7 +133,7 @@ class AsyncDriver:
     async def _take(self, x: Exchange, key: str, default: Any) -> Any:
         async with self._alone(x):
             x.store = self.store
-            return await adrive(take(x, key, default, Commit(x, pause=asyncio.sleep)))
+            return await adrive(take(x, key, default, Contest(x, asyncio.sleep)))
 
     async def reload(self, x: Exchange) -> None:
         """See `core.take`."""

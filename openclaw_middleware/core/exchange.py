@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import CodecError, StoreError, StoreUnavailable
+from ..errors import CodecError, SessionStateError, StoreError, StoreUnavailable
 from . import events as ev
 from .contract import Ended, Live, Missing
 from .cookies import CookieSpec
@@ -117,7 +117,8 @@ class Exchange:
 
     def at(self, moment: float) -> float:
         """The store's time at a moment of the monotonic clock, on the early side."""
-        assert self._clock is not None
+        if self._clock is None:
+            raise SessionStateError("no store call has told the time yet")
         store_now, seen_at = self._clock
         return round(store_now + (moment - seen_at), 6)
 
@@ -159,11 +160,11 @@ class Exchange:
 
     def load(self) -> Steps[None]:
         """Load what the token names; a failing store is remembered, not raised."""
-        if self.loaded or self.failure is not None:
+        token = self.token
+        if self.loaded or self.failure is not None or token is None:
             return
-        assert self.token is not None
         try:
-            yield from self._load(self.token)
+            yield from self._load(token)
         except StoreError as error:
             self.failure = error
         else:
@@ -273,7 +274,8 @@ class Exchange:
     def touch(self) -> Steps[None]:
         """Start the idle clock anew, if the record is still alive."""
         record = self.state.record
-        assert record is not None
+        if record is None:
+            return
         self._touched = True
         self.state.keep_alive = False
         # The idle part of not_after is what a touch extends; only the absolute part still holds.
@@ -330,7 +332,7 @@ class Exchange:
             headers = add_vary(headers)
         if cookies:
             allowed = shared_caching(headers)
-            if allowed is not None and self.postponable and not self.stray:
+            if allowed is not None and self.postponable:
                 return headers
             if allowed is not None:
                 ev.logger.warning(

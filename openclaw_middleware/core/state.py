@@ -133,23 +133,19 @@ class State:
         return self.record.user_id
 
     @property
-    def token_to_be(self) -> Token | None:
-        """The token a commit would introduce, None when the record keeps its own."""
-        if self.draft is not None:
-            return self.draft.token
-        if self.detached or self.record is None:
-            if self._spare is None:
-                self._spare = self._mint(None)
-            return self._spare
-        return None
+    def spare_token(self) -> Token:
+        """The token of an anonymous session that is not stored yet."""
+        if self._spare is None:
+            self._spare = self._mint(None)
+        return self._spare
 
     @property
     def id(self) -> str:
         """The public id the session has, or will have once it is stored."""
-        token = self.token_to_be
-        if token is not None:
-            return token.id
-        assert self.record is not None
+        if self.draft is not None:
+            return self.draft.token.id
+        if self.detached or self.record is None:
+            return self.spare_token.id
         return self.record.id
 
     def stand_on(

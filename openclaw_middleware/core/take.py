@@ -8,14 +8,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from .commit import Commit
+from .contest import Contest
 from .contract import Conflict, Live, Saved
 from .exchange import Exchange
+from .making import sealed, write_id
 from .record import Record
 from .steps import Steps
 
 
-def take(x: Exchange, key: str, default: Any, commit: Commit) -> Steps[Any]:
+def take(x: Exchange, key: str, default: Any, contest: Contest) -> Steps[Any]:
     """Remove `key` from the stored session and return its value, to exactly one caller.
 
     A value this request has set itself and not saved yet is simply removed. `default` when the
@@ -25,7 +26,11 @@ def take(x: Exchange, key: str, default: Any, commit: Commit) -> Steps[Any]:
     data = state.data
     record = state.record
     if record is None or state.detached:
-        return data.data.pop(key, default) if key in data.data else default
+        if key not in data.data:
+            return default
+        value = data.data[key]
+        data.delete(key)
+        return value
     if key in data.data and key not in data.base():
         value = data.data[key]
         data.delete(key)
@@ -36,19 +41,19 @@ def take(x: Exchange, key: str, default: Any, commit: Commit) -> Steps[Any]:
             refresh(x, record)
             return default
         value = stored.pop(key)
-        write_id = x.desk.random(9).hex()
-        sealed = replace(record, payload=x.desk.sealer.seal(record, [stored, state.meta]))
+        mark = write_id(x)
+        taken = sealed(x, record, stored)
         result = yield from x.trip(
-            "save", sealed, write_id=write_id, active=False, not_after=x.rules.not_after(record)
+            "save", taken, write_id=mark, active=False, not_after=x.rules.not_after(record)
         )
         if isinstance(result, Saved):
-            refresh(x, replace(sealed, version=result.version, write_id=write_id))
+            refresh(x, replace(taken, version=result.version, write_id=mark))
             return value
         if not isinstance(result, Conflict):
             data.data.pop(key, None)
             return default
         record = result.record
-        yield from commit.again(record)
+        yield from contest.lost(record)
 
 
 def reload(x: Exchange) -> Steps[None]:

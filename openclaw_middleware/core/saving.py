@@ -1,0 +1,229 @@
+"""Write a session's own record: create it, save onto it, put another in its place, end it.
+
+Save never creates; a sign-in stands on its own password and survives a race, everything else
+must not bring an ended session back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from ..errors import LoginSuperseded, SessionLimitReached, StoreConflict
+from . import events as ev
+from .contest import Contest
+from .contract import Conflict, Ended, Exists, Limit, LimitReached, Missing, Saved, Superseded
+from .exchange import Exchange
+from .follow import follow_with_changes, follow_with_logout
+from .making import new_record, sealed, under_policy, write_id
+from .record import EndReason, Record
+from .state import Draft
+from .steps import Steps
+
+
+class Saving:
+    """The writes of one commit.
+
+    Args:
+        changed: keys this request has changed.
+    """
+
+    def __init__(
+        self, exchange: Exchange, pause: Callable[[float], Any], changed: Sequence[str]
+    ) -> None:
+        self.x = exchange
+        self.changed = changed
+        self.contest = Contest(exchange, pause)
+
+    def create(self, draft: Draft) -> Steps[None]:
+        """Store a session that had no record.
+
+        Raises:
+            LoginRefused: the user's limit, or a logout everywhere in between.
+        """
+        x = self.x
+        now = yield from x.store_now()
+        data = x.state.data.data
+        record = sealed(x, new_record(x, draft, now, None), data)
+        result = yield from x.trip("create", record, limit=self._limit(draft))
+        self._admitted(result, record)
+        if draft.login:
+            self._tell_login(record, None)
+        else:
+            x.emit(ev.SessionCreated(session_id=record.id, user_id=record.user_id))
+        self._introduce(record, draft)
+
+    def succeed(self, record: Record, draft: Draft) -> Steps[None]:
+        """End the record and put the drafted one in its place, merging what came between.
+
+        Raises:
+            LoginRefused: as for `create`; the old record then lives on unchanged.
+        """
+        x, state = self.x, self.x.state
+        reason = state.ending or EndReason.REPLACED
+        data = state.data.data
+        while True:
+            new = new_record(x, draft, (yield from x.store_now()), record)
+            new = sealed(x, new, data)
+            result = yield from x.trip(
+                "succeed",
+                record.id,
+                record.version,
+                new,
+                reason=reason,
+                limit=self._limit(draft),
+            )
+            if isinstance(result, Conflict):
+                record = result.record
+                if not state.detached:
+                    data = self.contest.merged(record)
+                yield from self.contest.lost(record)
+                continue
+            if isinstance(result, Ended | Missing):
+                yield from self._overtaken(record, draft, result)
+                return
+            self._admitted(result, new)
+            self._tell_succession(record, new, draft, reason)
+            self._introduce(new, draft)
+            return
+
+    def save(self, record: Record) -> Steps[None]:
+        """Write the changes onto the record, merged with whatever others wrote meanwhile."""
+        x, state = self.x, self.x.state
+        data = state.data.data
+        active = x.accessed and not x.request.passive
+        while True:
+            wanted = under_policy(x, record, state.policy) if state.policy else record
+            mark = write_id(x)
+            wanted = sealed(x, wanted, data)
+            result = yield from x.trip(
+                "save",
+                wanted,
+                write_id=mark,
+                active=active,
+                not_after=x.rules.not_after(record),
+            )
+            if isinstance(result, Conflict):
+                record = result.record
+                data = self.contest.merged(record)
+                yield from self.contest.lost(record)
+                continue
+            if not isinstance(result, Saved):
+                yield from follow_with_changes(x, self.contest, record, result, self.changed)
+                state.policy = None
+                return
+            seen = result.now if active else record.last_active_at
+            if state.policy:
+                self._tell_policy(wanted, state.policy)
+            self._rebase(
+                replace(wanted, version=result.version, write_id=mark, last_active_at=seen)
+            )
+            return
+
+    def end(self, record: Record) -> Steps[None]:
+        """Log out: end the record, and whatever of the same user replaced it meanwhile."""
+        x, state = self.x, self.x.state
+        reason = state.ending or EndReason.SIGNED_OUT
+        if any(not i.others_only and i.user_id == record.user_id for i in state.users):
+            # Ending all of the user's sessions, which comes next, ends this one in one step.
+            ended = True
+        else:
+            result = yield from x.trip("end", record.id, reason)
+            ended = isinstance(result, Ended) and result.fresh
+            if not ended and (yield from follow_with_logout(x, record, result)):
+                x.delete_cookie()
+        if ended:
+            x.emit(ev.SessionFinished(session_id=record.id, user_id=record.user_id, reason=reason))
+            x.delete_cookie()
+        state.become_anonymous()
+
+    # -- help
+
+    def _overtaken(self, record: Record, draft: Draft, result: Ended | Missing) -> Steps[None]:
+        """The record ended before we could replace it."""
+        x, state = self.x, self.x.state
+        replaced = isinstance(result, Ended) and result.reason is EndReason.REPLACED
+        if draft.login:
+            # The data of an anonymous visitor may come along to a second sign-in beside the
+            # first; those of a session somebody signed out of may not.
+            if not state.detached and not (replaced and record.user_id is None):
+                state.keep_only_changes()
+            state.forget_record()
+            yield from self.create(draft)
+        elif state.ending is None:
+            yield from follow_with_changes(x, self.contest, record, result, self.changed)
+            state.draft = None
+        else:
+            ours = yield from follow_with_logout(x, record, result)
+            if ours:
+                x.delete_cookie()
+            if state.detached and (ours or not replaced):
+                state.forget_record()
+                yield from self.create(draft)
+            else:
+                state.become_anonymous()
+
+    def _limit(self, draft: Draft) -> Limit | None:
+        return self.x.rules.limit if draft.login else None
+
+    def _admitted(self, result: Any, record: Record) -> None:
+        if isinstance(result, LimitReached):
+            raise SessionLimitReached("the user has as many sessions as allowed")
+        if isinstance(result, Superseded):
+            raise LoginSuperseded("the user was logged out everywhere meanwhile; sign in again")
+        if isinstance(result, Exists):
+            raise StoreConflict("the new session id is taken", operation="create")
+        for other in result.ended:
+            self.x.emit(
+                ev.SessionFinished(session_id=other, user_id=record.user_id, reason=EndReason.LIMIT)
+            )
+
+    def _tell_login(self, record: Record, old: Record | None) -> None:
+        self.x.emit(
+            ev.LoggedIn(
+                session_id=record.id,
+                user_id=record.user_id,
+                previous_id=old.id if old else None,
+                policy=record.policy,
+            )
+        )
+
+    def _tell_succession(self, old: Record, new: Record, draft: Draft, reason: EndReason) -> None:
+        emit = self.x.emit
+        if reason is not EndReason.REPLACED:
+            emit(ev.SessionFinished(session_id=old.id, user_id=old.user_id, reason=reason))
+        if draft.login:
+            self._tell_login(new, old)
+        elif reason is EndReason.REPLACED:
+            emit(ev.Regenerated(session_id=new.id, user_id=new.user_id, previous_id=old.id))
+        else:
+            emit(ev.SessionCreated(session_id=new.id, user_id=new.user_id))
+
+    def _tell_policy(self, record: Record, name: str) -> None:
+        x = self.x
+        x.emit(ev.PolicyChanged(session_id=record.id, user_id=record.user_id, policy=name))
+        if x.token is not None and not x.started:
+            # A persistent cookie's Max-Age follows the limit.
+            x.send_token(x.hand_out or x.token, record)
+
+    def _introduce(self, record: Record, draft: Draft) -> None:
+        """The new record is stored: it is the ground from here on, and its token goes out."""
+        x = self.x
+        self._rebase(record)
+        x.hand_out = None
+        x.promote = False
+        x.dead = False
+        x.token = draft.token
+        x.send_token(draft.token, record)
+
+    def _rebase(self, record: Record) -> None:
+        """What was just written is the ground; the application's objects stay the same."""
+        x = self.x
+        read = x.reader(record)
+        if read is None:
+            raise StoreConflict("what was just sealed does not open", operation="save")
+        data = x.state.data
+        data.rebase(read()[0], lambda: read()[0])
+        x.state.stand_on(record, read, data)
+        x.mark_touched()
