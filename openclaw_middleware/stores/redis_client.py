@@ -6,9 +6,9 @@ by its type, so wrappers, fakes, Sentinel masters, Cluster and Valkey clients se
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import sys
-from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -20,42 +20,73 @@ MAX_CONNECTIONS = 50
 _DEAD_POOL = ("No connection available", "Too many connections")
 
 
-def connection_settings(timeout: float) -> dict[str, Any]:
-    """What our own connections are made with.
-
-    Retries are off: the library's would replay a write whose reply was lost. RESP2 spares a round
-    trip per connection, and the scripts answer nothing that needs more.
-    """
-    from redis.backoff import NoBackoff
-
-    return {
-        "socket_timeout": timeout,
-        "socket_connect_timeout": timeout,
-        "protocol": 2,
-        "_retry": NoBackoff(),
-    }
-
-
 def blocking_client(url: str, timeout: float) -> Any:
     """A blocking client with a pool of its own; waiting for a connection is bounded as well."""
     redis = _library()
-    settings = connection_settings(timeout)
-    settings["retry"] = redis.retry.Retry(settings.pop("_retry"), 0)
     pool = redis.BlockingConnectionPool.from_url(
-        url, **{"timeout": timeout, "max_connections": MAX_CONNECTIONS, **settings}
+        url,
+        max_connections=MAX_CONNECTIONS,
+        timeout=timeout / 2,
+        socket_timeout=timeout,
+        socket_connect_timeout=timeout,
+        **_connection_settings(redis.retry.Retry),
     )
     return redis.Redis(connection_pool=pool)
 
 
-def asyncio_client(url: str, timeout: float) -> Any:
-    """An asyncio client with a pool of its own, for one event loop."""
-    redis = _library()
-    settings = connection_settings(timeout)
-    settings["retry"] = redis.asyncio.retry.Retry(settings.pop("_retry"), 0)
-    pool = redis.asyncio.BlockingConnectionPool.from_url(
-        url, **{"timeout": timeout, "max_connections": MAX_CONNECTIONS, **settings}
-    )
-    return redis.asyncio.Redis(connection_pool=pool)
+class BoundedClient:
+    """An asyncio client with a pool of its own, for one event loop.
+
+    The caller bounds each verb by one deadline, so nothing in here has a timeout: the library's
+    own make a task or a timer for every send, read and wait, a third of the time of a call.
+    """
+
+    def __init__(self, url: str) -> None:
+        redis = _library()
+        self.pool = redis.asyncio.ConnectionPool.from_url(
+            url,
+            **{
+                "max_connections": MAX_CONNECTIONS,
+                "socket_timeout": None,
+                "socket_connect_timeout": None,
+                **_connection_settings(redis.asyncio.retry.Retry),
+            },
+        )
+        self._client = redis.asyncio.Redis(connection_pool=self.pool)
+        self._free = asyncio.Semaphore(self.pool.max_connections)
+
+    async def execute_command(self, *args: Any) -> Any:
+        async with self._free:
+            return await self._client.execute_command(*args)
+
+    async def close(self) -> None:
+        await self.pool.disconnect()
+
+    def abandon(self) -> None:
+        """Release the sockets when the loop is closed or belongs to the parent process.
+
+        The loop can no longer be told, and its transports know no other way to go in silence.
+        """
+        connections = (
+            *getattr(self.pool, "_available_connections", ()),
+            *getattr(self.pool, "_in_use_connections", ()),
+        )
+        for connection in connections:
+            writer = getattr(connection, "_writer", None)
+            transport = getattr(writer, "transport", None)
+            sock = getattr(transport, "_sock", None)
+            if transport is not None and sock is not None:
+                sock.close()
+                transport._sock = None
+            connection._writer = connection._reader = None
+
+
+def _connection_settings(retry: Any) -> dict[str, Any]:
+    """Retries are off: the library's would replay a write whose reply was lost. RESP2 spares a
+    round trip per connection, and the scripts answer nothing that needs more."""
+    from redis.backoff import NoBackoff
+
+    return {"protocol": 2, "retry": retry(NoBackoff(), 0)}
 
 
 def _library() -> Any:
@@ -122,7 +153,7 @@ def is_asyncio(client: Any) -> bool:
     return inspect.iscoroutinefunction(client.execute_command) or hasattr(client, "aclose")
 
 
-def check_client(client: Any, *, asyncio: bool) -> None:
+def check_client(client: Any, *, awaited: bool) -> None:
     """Refuse a ready client that cannot serve a store of the wanted colour.
 
     Raises:
@@ -132,8 +163,8 @@ def check_client(client: Any, *, asyncio: bool) -> None:
         raise ConfigurationError(
             f"store must be a Redis URL or a Redis client, not {type(client).__name__}"
         )
-    if is_asyncio(client) != asyncio:
-        raise ConfigurationError(wrong_colour(asyncio))
+    if is_asyncio(client) != awaited:
+        raise ConfigurationError(wrong_colour(awaited))
     encoder = getattr(client, "get_encoder", None)
     if callable(encoder) and getattr(encoder(), "decode_responses", False) is True:
         raise ConfigurationError(DECODES)
@@ -145,8 +176,8 @@ DECODES = (
 )
 
 
-def wrong_colour(asyncio: bool) -> str:
-    if asyncio:
+def wrong_colour(awaited: bool) -> str:
+    if awaited:
         return (
             "a blocking Redis client was given where an asyncio one is needed: pass a client from "
             "redis.asyncio, or a redis:// URL, which serves both"
@@ -198,30 +229,3 @@ def is_cross_slot(error: BaseException) -> bool:
     """Whether keys of one call lie in different slots, found by the client or by the server."""
     text = str(error)
     return "CrossSlot" in type(error).__name__ or "CROSSSLOT" in text or "same key slot" in text
-
-
-async def close_asyncio(client: Any) -> None:
-    await client.connection_pool.disconnect()
-
-
-def abandon_asyncio(client: Any) -> None:
-    """Release the sockets of a client whose loop is closed or belongs to the parent process.
-
-    Its loop can no longer be told, and the transports know no other way to be closed in silence.
-    """
-    pool = client.connection_pool
-    connections = (
-        *getattr(pool, "_available_connections", ()),
-        *getattr(pool, "_in_use_connections", ()),
-    )
-    for connection in connections:
-        writer = getattr(connection, "_writer", None)
-        transport = getattr(writer, "transport", None)
-        sock = getattr(transport, "_sock", None)
-        if sock is not None:
-            sock.close()
-            transport._sock = None  # type: ignore[union-attr]  # found there just before
-        connection._writer = connection._reader = None
-
-
-Close = Callable[[Any], Awaitable[None]]

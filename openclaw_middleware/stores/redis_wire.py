@@ -33,6 +33,9 @@ _REFUSALS: dict[bytes, type[Exists] | type[LimitReached] | type[Superseded]] = {
     b"superseded": Superseded,
 }
 
+# The server builds all functions of a script anew for each call, so the hot path carries few.
+_WITHOUT_WRITING = frozenset({"now", "load", "rotate", "sessions_of"})
+
 # Longer ids, and those with characters of Cluster hash tags, blanks or beyond ASCII, are not ours.
 ID_LIMIT = 256
 _FOREIGN = frozenset("{}") | {chr(code) for code in range(0x21)} | {"\x7f"}
@@ -46,11 +49,10 @@ class Script:
 
 @cache
 def script(name: str) -> Script:
-    """A script with the prelude in front; the sha is what the server calls it by."""
+    """A script with what belongs in front of it; the sha is what the server calls it by."""
     folder = files(__package__) / "redis_scripts"
-    text = "\n".join(
-        (folder / f"{part}.lua").read_text(encoding="utf-8") for part in ("prelude", name)
-    )
+    front = ("prelude",) if name in _WITHOUT_WRITING else ("prelude", "writing")
+    text = "\n".join((folder / f"{part}.lua").read_text("utf-8") for part in (*front, name))
     return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
@@ -75,6 +77,13 @@ def decode(raw: bytes) -> str:
 def number(value: float) -> str:
     """Text that gives the very same float back; empty for no limit."""
     return "" if value == math.inf else repr(float(value))
+
+
+def is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text)) and text.isascii()
+    except ValueError:
+        return False
 
 
 def limit_args(limit: Limit | None) -> tuple[str, str]:

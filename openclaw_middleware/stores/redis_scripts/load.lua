@@ -1,7 +1,7 @@
 -- KEYS session, user. Never writes.
 
-local r, refusal = look(KEYS[1], KEYS[2])
+local r, refusal = look(KEYS[1], KEYS[2], nil, true)
 if refusal then
   return refusal
 end
-return live(KEYS[1], r)
+return live(r)

@@ -2,7 +2,7 @@
 -- ARGV generation, next hash or '' to promote
 -- Promotion frees the offered hash first, so it works when memory is full.
 
-local r, refusal = look(KEYS[1], KEYS[2])
+local r, refusal = look(KEYS[1], KEYS[2], nil, true)
 if refusal then
   return refusal
 end
@@ -17,4 +17,4 @@ if r.generation == tonumber(ARGV[1]) then
     redis.call('HSET', KEYS[1], 'g', t[11], 'h', t[14], 's', t[12], 'm', t[15])
   end
 end
-return live(KEYS[1], r)
+return live(r)

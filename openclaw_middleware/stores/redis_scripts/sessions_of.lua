@@ -26,10 +26,9 @@ while not cursor do
       end
       read_in_all = read_in_all + 1
       seen_score, seen_id = score, id
-      local key = sibling(KEYS[2], id)
-      local r = read(key)
+      local r = read(sibling(KEYS[2], id), true)
       if r.state == 'live' and not over(r, floor) then
-        page[#page + 1] = {id, whole(key, r)}
+        page[#page + 1] = {id, r.texts}
       elseif r.state ~= 'reserved' then
         gone[#gone + 1] = id
       end
@@ -41,6 +40,6 @@ for _, id in ipairs(gone) do
   redis.pcall('ZREM', KEYS[2], id)
 end
 if cursor then
-  return {now_text, page, exact(seen_score), seen_id}
+  return {now_text, page, string.format('%.17g', seen_score), seen_id}
 end
 return {now_text, page}
