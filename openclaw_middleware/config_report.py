@@ -14,7 +14,7 @@ from .errors import ConfigurationError
 
 if TYPE_CHECKING:
     from .config import SessionSettings
-    from .config_mouths import Given
+    from .config_layers import Given
 
 SECRETS = frozenset({"secret_key", "secret_key_fallbacks", "user_tag_key", "encryption_keys"})
 MASK = "**********"

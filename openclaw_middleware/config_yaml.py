@@ -12,7 +12,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .config_mouths import Entry
+from .config_layers import Entry
 from .config_units import nearest
 from .errors import ConfigurationError, MissingDependency
 
