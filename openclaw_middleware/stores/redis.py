@@ -37,13 +37,11 @@ class AsyncRedisStore(_RedisBodies, AsyncStore):
     """Asyncio colour: the same URLs, or a ready asyncio client, which is tied to its loop."""
 
     _awaited = True
-    _own: PerLoop[clients.BoundedClient] | None = None
+    _own: PerLoop[Any] | None = None
 
     def _open(self, url: str) -> None:
         self._own = PerLoop(
-            lambda: clients.BoundedClient(url),
-            clients.BoundedClient.close,
-            clients.BoundedClient.abandon,
+            lambda: clients.asyncio_client(url), clients.close_asyncio, clients.abandon_asyncio
         )
 
     def _client(self) -> Any:

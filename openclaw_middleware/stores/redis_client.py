@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import sys
+from functools import cache
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -34,51 +35,65 @@ def blocking_client(url: str, timeout: float) -> Any:
     return redis.Redis(connection_pool=pool)
 
 
-class BoundedClient:
+def asyncio_client(url: str) -> Any:
     """An asyncio client with a pool of its own, for one event loop.
 
     The caller bounds each verb by one deadline, so nothing in here has a timeout: the library's
     own make a task or a timer for every send, read and wait, a third of the time of a call.
     """
+    redis = _library()
+    pool = redis.asyncio.ConnectionPool.from_url(
+        url,
+        **{
+            "max_connections": MAX_CONNECTIONS,
+            "socket_timeout": None,
+            "socket_connect_timeout": None,
+            **_connection_settings(redis.asyncio.retry.Retry),
+        },
+    )
+    return _bounded_class()(connection_pool=pool)
 
-    def __init__(self, url: str) -> None:
-        redis = _library()
-        self.pool = redis.asyncio.ConnectionPool.from_url(
-            url,
-            **{
-                "max_connections": MAX_CONNECTIONS,
-                "socket_timeout": None,
-                "socket_connect_timeout": None,
-                **_connection_settings(redis.asyncio.retry.Retry),
-            },
-        )
-        self._client = redis.asyncio.Redis(connection_pool=self.pool)
-        self._free = asyncio.Semaphore(self.pool.max_connections)
 
-    async def execute_command(self, *args: Any) -> Any:
-        async with self._free:
-            return await self._client.execute_command(*args)
+@cache
+def _bounded_class() -> Any:
+    redis: Any = _library()
 
-    async def close(self) -> None:
-        await self.pool.disconnect()
+    class BoundedRedis(redis.asyncio.Redis):  # type: ignore[misc]  # its base is found at run time
+        """Waits while all connections of its pool are in use, for less than the library's pool."""
 
-    def abandon(self) -> None:
-        """Release the sockets when the loop is closed or belongs to the parent process.
+        def __init__(self, *, connection_pool: Any) -> None:
+            super().__init__(connection_pool=connection_pool)
+            self._free = asyncio.Semaphore(connection_pool.max_connections)
 
-        The loop can no longer be told, and its transports know no other way to go in silence.
-        """
-        connections = (
-            *getattr(self.pool, "_available_connections", ()),
-            *getattr(self.pool, "_in_use_connections", ()),
-        )
-        for connection in connections:
-            writer = getattr(connection, "_writer", None)
-            transport = getattr(writer, "transport", None)
-            sock = getattr(transport, "_sock", None)
-            if transport is not None and sock is not None:
-                sock.close()
-                transport._sock = None
-            connection._writer = connection._reader = None
+        async def execute_command(self, *args: Any, **options: Any) -> Any:
+            async with self._free:
+                return await super().execute_command(*args, **options)
+
+    return BoundedRedis
+
+
+async def close_asyncio(client: Any) -> None:
+    await client.connection_pool.disconnect()
+
+
+def abandon_asyncio(client: Any) -> None:
+    """Release the sockets of a client whose loop is closed or belongs to the parent process.
+
+    The loop can no longer be told, and its transports know no other way to go in silence.
+    """
+    pool = client.connection_pool
+    connections = (
+        *getattr(pool, "_available_connections", ()),
+        *getattr(pool, "_in_use_connections", ()),
+    )
+    for connection in connections:
+        writer = getattr(connection, "_writer", None)
+        transport = getattr(writer, "transport", None)
+        sock = getattr(transport, "_sock", None)
+        if transport is not None and sock is not None:
+            sock.close()
+            transport._sock = None
+        connection._writer = connection._reader = None
 
 
 def _connection_settings(retry: Any) -> dict[str, Any]:
