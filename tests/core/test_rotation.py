@@ -1,0 +1,185 @@
+"""Timed rotation: the token changes, nobody is logged out by it, a stolen one is found."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from openclaw_middleware import EndReason
+from openclaw_middleware.core import events as ev
+
+from .lab import Browser, Lab
+
+
+@pytest.fixture
+def lab() -> Lab:
+    return Lab(rotation_interval=300, rotation_grace=30)
+
+
+def view(browser: Browser) -> str | None:
+    """One page view that reads the session."""
+    request = browser.request()
+    user = request.session.user_id
+    request.finish()
+    return user
+
+
+def test_the_token_changes_and_the_id_stays(lab: Lab) -> None:
+    """A new secret in the cookie, the same public id, data untouched."""
+    browser = lab.browser()
+    session_id = browser.sign_in("ada")
+    first = browser.cookie
+    lab.clock.advance(300)
+
+    assert view(browser) == "ada"
+    assert browser.cookie != first
+    assert browser.request().session.id == session_id
+    assert view(browser) == "ada"
+    assert [event.promoted for event in lab.told(ev.Rotated)] == [False, True]
+
+
+def test_parallel_requests_are_offered_the_same_successor(lab: Lab) -> None:
+    """Whichever response the browser keeps, it holds the one successor."""
+    browser = lab.browser()
+    browser.sign_in("ada")
+    lab.clock.advance(300)
+    tabs = [browser.twin() for _ in range(5)]
+    requests = [tab.request() for tab in tabs]
+    for request in requests:
+        assert request.session.user_id == "ada"
+        request.finish()
+
+    assert len({tab.cookie for tab in tabs}) == 1
+    assert tabs[0].cookie != browser.cookie
+
+
+def test_a_lost_response_logs_nobody_out(lab: Lab) -> None:
+    """The old token stays good until its successor is first presented, however late."""
+    browser = lab.browser()
+    browser.sign_in("ada")
+    lab.clock.advance(300)
+    lost = browser.twin()
+    assert view(lost) == "ada"
+    lab.clock.advance(1200)
+
+    assert view(browser) == "ada"
+    assert browser.cookie == lost.cookie
+
+
+def test_the_old_token_within_the_grace_is_handed_the_current_one(lab: Lab) -> None:
+    """A second tab that was under way when the successor came into force."""
+    browser = lab.browser()
+    browser.sign_in("ada")
+    lab.clock.advance(300)
+    late = browser.twin()
+    view(browser)
+    view(browser)
+    lab.clock.advance(29)
+
+    assert view(late) == "ada"
+    assert late.cookie == browser.cookie
+
+
+def test_an_old_token_after_the_grace_is_theft(lab: Lab) -> None:
+    """Somebody holds a retired token: the session ends for both, and says why."""
+    browser = lab.browser()
+    browser.sign_in("ada")
+    lab.clock.advance(300)
+    thief = browser.twin()
+    view(browser)
+    view(browser)
+    lab.clock.advance(30)
+
+    assert view(thief) is None
+    assert browser.request().session.previous_end is EndReason.THEFT
+    assert len(lab.told(ev.TheftSuspected)) == 1
+
+
+def test_a_much_older_token_is_theft_too(lab: Lab) -> None:
+    """Retired generations are recognised however many came after them."""
+    browser = lab.browser()
+    browser.sign_in("ada")
+    thief = browser.twin()
+    for _ in range(5):
+        lab.clock.advance(300)
+        view(browser)
+        view(browser)
+
+    assert view(thief) is None
+    assert len(lab.told(ev.TheftSuspected)) == 1
+
+
+@pytest.mark.parametrize("generation", [0, 1, 2, 3, 9])
+def test_a_guessed_secret_never_ends_anything(lab: Lab, generation: int) -> None:
+    """The right id with a wrong secret, even under our own signature, is only anonymous."""
+    from openclaw_middleware.core.token import Token
+
+    browser = lab.browser()
+    session_id = browser.sign_in("ada")
+    for _ in range(2):
+        lab.clock.advance(300)
+        view(browser)
+        view(browser)
+    guess = Browser(lab, lab.desk.signer.sign(Token(session_id, generation, "A" * 43)))
+    lab.clock.advance(60)
+
+    assert view(guess) is None
+    assert view(browser) == "ada"
+
+
+def test_a_store_that_went_back_is_told_and_nothing_ends(lab: Lab) -> None:
+    """A token newer than the record: anonymous with an event; the record is left alone."""
+    browser = lab.browser()
+    browser.sign_in("ada")
+    old = dict(lab.store.state.records)  # type: ignore[attr-defined]
+    for _ in range(2):
+        lab.clock.advance(300)
+        view(browser)
+        view(browser)
+    lab.store.state.records.update(old)  # type: ignore[attr-defined]
+
+    assert view(browser) is None
+    assert len(lab.told(ev.StoreWentBack)) == 1
+    assert len(lab.store.state.records) == 1  # type: ignore[attr-defined]
+
+
+def test_a_rotation_cookie_waits_for_a_response_no_shared_cache_may_keep(lab: Lab) -> None:
+    """A postponable cookie does not spoil the application's caching."""
+    browser = lab.browser()
+    browser.sign_in("ada")
+    lab.clock.advance(300)
+    request = browser.request()
+    assert request.session.user_id == "ada"
+    request.finish(headers=[("Cache-Control", "public, max-age=60")])
+    assert request.set_cookies == []
+    assert ("Cache-Control", "public, max-age=60") in request.headers
+
+    before = browser.cookie
+    assert view(browser) == "ada"
+    assert browser.cookie != before
+
+
+def test_ten_thousand_sessions_with_lost_responses_and_two_tabs_lose_nobody() -> None:
+    """Simulated: 5 % of responses lost, two tabs sharing a jar, some responses overtaken."""
+    lab = Lab(rotation_interval=300, rotation_grace=30)
+    chance = random.Random(7)
+    false_logouts = 0
+    for number in range(10_000):
+        browser = lab.browser()
+        browser.sign_in(number)
+        for _ in range(3):
+            lab.clock.advance(chance.choice([1, 40, 301, 700]))
+            tabs = [browser.request(), browser.request()]
+            chance.shuffle(tabs)
+            for tab in tabs:
+                false_logouts += tab.session.user_id is None
+                kept = browser.cookie
+                tab.finish()
+                if chance.random() < 0.05:
+                    browser.cookie = kept
+        lab.store.state.records.clear()  # type: ignore[attr-defined]
+        lab.store.state.users.clear()  # type: ignore[attr-defined]
+
+    assert false_logouts == 0
+    assert not lab.told(ev.TheftSuspected)
