@@ -136,10 +136,8 @@ class MariaDB(Engine):
 
     def make_data(self, folder: Path) -> None:
         install = shutil.which("mariadb-install-db") or self.program("mariadb-install-db")
-        options = (
-            "--auth-root-authentication-method=normal --skip-test-db --innodb-log-file-size=16M"
-        )
-        self._run(folder, [install, "--no-defaults", f"--datadir={folder}", *options.split()])
+        options = "--auth-root-authentication-method=normal --skip-test-db"
+        self._run(folder, [install, *self._places(folder), *options.split()])
         (folder / "first.sql").write_text(
             "CREATE DATABASE IF NOT EXISTS openclaw;\n"
             "CREATE USER IF NOT EXISTS openclaw@'%' IDENTIFIED BY 'openclaw';\n"
@@ -149,8 +147,7 @@ class MariaDB(Engine):
     def command(self, folder: Path, port: int) -> list[str]:
         return [
             self.program("mariadbd"),
-            "--no-defaults",
-            f"--datadir={folder}",
+            *self._places(folder),
             f"--socket={folder}/socket",
             f"--pid-file={folder}/pid",
             f"--init-file={folder}/first.sql",
@@ -160,8 +157,16 @@ class MariaDB(Engine):
             "--character-set-server=utf8mb4",
             "--max-connections=200",
             "--innodb-buffer-pool-size=64M",
-            "--innodb-log-file-size=16M",
             "--innodb-flush-log-at-trx-commit=2",
+        ]
+
+    def _places(self, folder: Path) -> list[str]:
+        """Return what the making and the running of a cluster have in common."""
+        return [
+            "--no-defaults",
+            f"--datadir={folder}",
+            f"--tmpdir={folder}",  # in a shared one, a starting server deletes another's tables
+            "--innodb-log-file-size=16M",
             "--innodb-use-native-aio=0",  # the kernel's allowance is small in containers
         ]
 

@@ -81,10 +81,11 @@ class Servers:
         """Return a folder with a fresh cluster, made once and copied for each server."""
         data = folder / engine.package
         if not data.exists():
-            data.mkdir(mode=0o700)
+            draft = Path(tempfile.mkdtemp(dir=folder))
             if identity := engine.identity():
-                shutil.chown(data, identity["user"], identity["group"])
-            engine.make_data(data)
+                shutil.chown(draft, identity["user"], identity["group"])
+            engine.make_data(draft)
+            draft.rename(data)
         return data
 
 

@@ -289,9 +289,10 @@ def test_a_missing_server_skips_on_a_laptop_and_fails_in_ci(
 
 
 HOLD_SERVERS = """
-import sys
+import signal, sys
 from tests.servers import Servers
 from tests.server_engines import ENGINES
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
 servers = Servers()
 for engine in ENGINES:
     servers.url(engine)
@@ -312,7 +313,6 @@ def test_no_server_outlives_the_test_run(signum: signal.Signals) -> None:
         env=environment,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
         text=True,
     )
     with run:
