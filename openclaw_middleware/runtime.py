@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from .client import ClientInfo, Header
@@ -37,7 +38,8 @@ class Runtime:
     Args:
         settings: validated settings.
         listeners: called with every event.
-        desk: replaces the desk built from the settings (tests inject time and randomness).
+        clock: tests only: epoch seconds that replace this process's clocks, and the memory or
+            SQLite store's; engines with a clock of their own keep it.
     """
 
     def __init__(
@@ -45,13 +47,16 @@ class Runtime:
         settings: SessionSettings,
         *,
         listeners: Iterable[Listener] = (),
-        desk: Desk | None = None,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         self.settings = settings
         self.events = Events(list(listeners))
-        self.desk = desk or make_desk(settings, self.events)
-        self.events = self.desk.events
         self.options = settings.store_options()
+        if clock is None:
+            self.desk = make_desk(settings, self.events)
+        else:
+            self.desk = make_desk(settings, self.events, wall=clock, monotonic=clock)
+            self.options = replace(self.options, clock=clock)
         self.client = ClientInfo(settings.client_info, settings.trusted_proxies)
         self.skip = _Paths(settings.skip_paths)
         self.passive = _Paths(settings.passive_paths)
@@ -198,7 +203,8 @@ def _sealer(settings: SessionSettings, codec: Any, keys: Sequence[bytes]) -> Sea
     )
 
 
-_runtimes: dict[int, Runtime] = {}
+# A runtime keeps its settings alive, so an id in here is never one of other settings.
+_runtimes: weakref.WeakValueDictionary[int, Runtime] = weakref.WeakValueDictionary()
 _registry = threading.Lock()
 
 
@@ -220,7 +226,10 @@ def runtime_of(sessions: Any) -> Runtime:
         )
     with _registry:
         known = _runtimes.get(id(sessions))
-        if known is None:
-            known = _runtimes[id(sessions)] = Runtime(sessions)
-            weakref.finalize(known.settings, _runtimes.pop, id(sessions), None)
-        return known
+    return known or register(Runtime(sessions))
+
+
+def register(runtime: Runtime) -> Runtime:
+    """Make this runtime the one of its settings, if they have none yet; the one they have."""
+    with _registry:
+        return _runtimes.setdefault(id(runtime.settings), runtime)

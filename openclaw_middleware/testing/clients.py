@@ -1,0 +1,116 @@
+"""For tests of applications: sign a test client in, and look at the session it holds.
+
+Works with the test clients of Starlette and FastAPI, Flask, Django and WebTest. The session is
+made and read through the application's own store, past its views.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..core.exchange import Exchange, RequestInfo
+from ..errors import ConfigurationError
+from ..runtime import Runtime, register, runtime_of
+from ..session import Session
+
+
+def login(client: Any, user_id: object, **data: Any) -> Session:
+    """Give the client a fresh session of this user, holding `data`; its next request has it.
+
+    Args:
+        client: a test client, or the WebTest `TestApp`.
+        user_id: who is signed in; None for an anonymous session with data.
+    """
+    runtime = runtime_in(client)
+    x = Exchange(runtime.desk, RequestInfo())
+    session = Session(x, runtime.blocking, None)
+    if user_id is not None:
+        session.login(user_id)
+    session.update(data)
+    session.save()
+    if x.token is not None:
+        _set_cookie(client, runtime.desk.cookie.name, runtime.desk.signer.sign(x.token))
+    return session
+
+
+def session_of(client: Any) -> Session:
+    """The session the client's cookie names now; anonymous and empty when it names none.
+
+    It is a snapshot: take another one after the next request. `save()` stores changes.
+    """
+    runtime = runtime_in(client)
+    value = _get_cookie(client, runtime.desk.cookie.name)
+    cookies = f"{runtime.desk.cookie.name}={value}" if value else ""
+    x = Exchange(runtime.desk, RequestInfo(cookies, passive=True))
+    runtime.blocking.load(x)
+    return Session(x, runtime.blocking, None)
+
+
+def set_clock(settings: Any, clock: Any) -> Runtime:
+    """Let everything made from these settings run by `clock`; call it before the application.
+
+    Raises:
+        ConfigurationError: the settings are in use already.
+    """
+    wanted = Runtime(settings, clock=clock)
+    if register(wanted) is not wanted:
+        raise ConfigurationError("set_clock() must come before the first use of the settings")
+    return wanted
+
+
+def runtime_in(client: Any) -> Runtime:
+    """The runtime of the application behind a test client.
+
+    Raises:
+        ConfigurationError: no session middleware was found.
+    """
+    application = getattr(client, "app", None) or getattr(client, "application", None)
+    seen: set[int] = set()
+    while application is not None and id(application) not in seen:
+        seen.add(id(application))
+        found = _runtime_at(application)
+        if found is not None:
+            return found
+        application = getattr(application, "app", None)
+    if hasattr(client, "handler") and hasattr(client, "cookies"):
+        from ..adapters.django.conf import runtime as django_runtime
+
+        return django_runtime()
+    raise ConfigurationError(
+        "no session middleware was found behind this test client; is SessionMiddleware added?"
+    )
+
+
+def _runtime_at(application: Any) -> Runtime | None:
+    runtime = getattr(application, "runtime", None)
+    if isinstance(runtime, Runtime):
+        return runtime
+    for layer in getattr(application, "user_middleware", ()):
+        given = {**getattr(layer, "kwargs", {})}
+        if "sessions" in given:
+            return runtime_of(given["sessions"])
+        for argument in getattr(layer, "args", ()):
+            try:
+                return runtime_of(argument)
+            except TypeError:
+                continue
+    extension = getattr(application, "extensions", {}).get("openclaw")
+    return None if extension is None else runtime_of(extension)
+
+
+def _set_cookie(client: Any, name: str, value: str) -> None:
+    if hasattr(client, "set_cookie"):
+        client.set_cookie(name, value)
+    elif hasattr(client.cookies, "set"):
+        client.cookies.set(name, value)
+    else:
+        client.cookies[name] = value
+
+
+def _get_cookie(client: Any, name: str) -> str | None:
+    if hasattr(client, "get_cookie"):
+        cookie = client.get_cookie(name)
+        return None if cookie is None else str(cookie.value)
+    cookies = client.cookies
+    found = cookies.get(name)
+    return None if found is None else str(getattr(found, "value", found))
