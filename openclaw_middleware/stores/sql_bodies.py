@@ -206,7 +206,7 @@ class SQLBodies(StoreBodies):
         return self._write(self._bury(session_id, reason, user_id))
 
     def _bury(self, session_id: str, reason: EndReason, user_id: str | None) -> Steps[EndResult]:
-        if not _well_formed(session_id):
+        if not _well_formed(session_id) or not (user_id is None or _storable(user_id)):
             return Missing((yield from self._now()))
         statements = self.statements
         parameters = {} if user_id is None else {"user_id": user_id}
@@ -239,9 +239,21 @@ class SQLBodies(StoreBodies):
     def _create(self, record: Record, limit: Limit | None) -> Steps[CreateResult]:
         if record.tag:
             return self._atomic(self._admit(record, limit))
-        return self._write(self._insert(record))
+        return self._write(self._admit_anybody(record))
 
-    def _insert(self, record: Record) -> Steps[Saved | Exists]:
+    def _admit_anybody(self, record: Record) -> Steps[CreateResult]:
+        now = yield from self._insert(record)
+        return Saved(record.version, now) if now is not None else (yield from self._taken(record))
+
+    def _taken(self, record: Record) -> Steps[Saved | Exists]:
+        """Whether what stands under the new id is our own earlier try."""
+        row = yield from self._row(record.id)
+        if row.write_id == record.write_id and row.ended_at is None:
+            return Saved(row.version, row.now)
+        return Exists(row.now)
+
+    def _insert(self, record: Record) -> Steps[float | None]:
+        """Insert if the id is free; the time then, None if it is taken."""
         started = record.created_at if record.authenticated_at is None else record.authenticated_at
         values = {name: getattr(record, name) for name in RECORD}
         del values["last_active_at"], values["promoted_at"]
@@ -255,13 +267,10 @@ class SQLBodies(StoreBodies):
                 retention=self.options.ended_retention,
                 **values,
             )
-        if inserted:
-            returning = self.statements.flavour.returning
-            return Saved(record.version, inserted[0][0] if returning else (yield from self._now()))
-        row = yield from self._row(record.id)
-        if row.write_id == record.write_id and row.ended_at is None:
-            return Saved(row.version, row.now)
-        return Exists(row.now)
+        if not inserted:
+            return None
+        returning = self.statements.flavour.returning
+        return inserted[0][0] if returning else (yield from self._now())
 
     def _lock_user(self, tag: str) -> Steps[float]:
         """Hold the user's row until the end of the transaction; answers the not-before."""
@@ -277,15 +286,13 @@ class SQLBodies(StoreBodies):
         """Insert under the user's lock, keeping not-before and limit; within a transaction."""
         not_before = yield from self._lock_user(record.tag)
         if record.valid_from <= not_before:
-            row = yield from self._row(record.id)
-            if row.id is not None and row.write_id == record.write_id and row.ended_at is None:
-                return Saved(row.version, row.now)
-            raise Refused(Superseded(row.now))
-        saved = yield from self._insert(record)
-        if isinstance(saved, Exists):
-            raise Refused(saved)
+            found = yield from self._taken(record)
+            raise Refused(Superseded(found.now) if isinstance(found, Exists) else found)
+        now = yield from self._insert(record)
+        if now is None:
+            raise Refused((yield from self._taken(record)))
         if limit is None:
-            return saved
+            return Saved(record.version, now)
         rows: Rows = yield from self._ask(
             self.statements.surplus,
             tag=record.tag,
@@ -295,7 +302,7 @@ class SQLBodies(StoreBodies):
         )
         surplus = tuple(row[0] for row in rows)
         if surplus and limit.action == "reject":
-            raise Refused(LimitReached(saved.now))
+            raise Refused(LimitReached(now))
         if surplus:
             yield from self._ask(
                 self.statements.evict,
@@ -304,7 +311,7 @@ class SQLBodies(StoreBodies):
                 successor=None,
                 retention=self.options.tombstone_retention,
             )
-        return Saved(saved.version, saved.now, surplus)
+        return Saved(record.version, now, surplus)
 
     def _succeed(
         self, old_id: str, old_version: int, new: Record, reason: EndReason, limit: Limit | None
@@ -333,16 +340,14 @@ class SQLBodies(StoreBodies):
             found = self._judge(row)
             if isinstance(found, Live):
                 raise Refused(Conflict(found.record, found.now))
-            ours = yield from self._row(new.id)
-            if ours.write_id == new.write_id and ours.ended_at is None:
-                return Saved(ours.version, ours.now)
-            raise Refused(found)
+            ours = yield from self._taken(new)
+            raise Refused(ours if isinstance(ours, Saved) else found)
         if new.tag:
             return (yield from self._admit(new, limit))
-        saved = yield from self._insert(new)
-        if isinstance(saved, Exists):
-            raise Refused(saved)
-        return saved
+        now = yield from self._insert(new)
+        if now is None:
+            raise Refused((yield from self._taken(new)))
+        return Saved(new.version, now)
 
     # -- users -------------------------------------------------------------------------------
 
@@ -361,7 +366,8 @@ class SQLBodies(StoreBodies):
             self.statements.count_user, tag=tag, spared=spared, count=COUNTED, **_range(tag)
         )
         ended, now = rows[0]
-        not_before = max(before, now)
+        # At the same moment as the last one: still above a session that one has spared.
+        not_before = now if before < now else round(before + TICK, 6)
         if spared:
             # Before the not-before moves: only a session it had not ended may be spared.
             valid_from = round(not_before + TICK, 6)
@@ -450,6 +456,11 @@ def _record(row: Any) -> Record:
         if values[position] >= FOREVER:
             values[position] = math.inf
     return Record(*values)
+
+
+def _storable(user_id: str) -> bool:
+    """Every engine can keep it, so that a record could be this user's."""
+    return "\0" not in user_id and not any("\ud800" <= char <= "\udfff" for char in user_id)
 
 
 def _reason(stored: str) -> EndReason:

@@ -48,9 +48,9 @@ class LimitedConnection(psycopg.Connection[Any]):
     def _connect_gen(cls, conninfo: str = "") -> Any:
         return _limited(super()._connect_gen(conninfo), cls.limit, None)
 
-    def wait(self, gen: Any, interval: float = INTERVAL, **_: Any) -> Any:
+    def wait(self, gen: Any, interval: float = INTERVAL, timeout: float | None = None) -> Any:
         try:
-            steps = _limited(gen, self.limit, self.pgconn)
+            steps = _limited(gen, timeout or self.limit, self.pgconn)
             return waiting.wait(steps, self.pgconn.socket, interval=interval)
         except (KeyboardInterrupt, SystemExit):
             self.pgconn.finish()
@@ -64,9 +64,14 @@ class LimitedAsyncConnection(psycopg.AsyncConnection[Any]):
     def _connect_gen(cls, conninfo: str = "") -> Any:
         return _limited(super()._connect_gen(conninfo), cls.limit, None)
 
-    async def wait(self, gen: Any, interval: float = INTERVAL, **_: Any) -> Any:
+    async def wait(
+        self,
+        gen: Any,
+        interval: float = INTERVAL,
+        timeout: float | None = None,  # noqa: ASYNC109  # psycopg's own signature
+    ) -> Any:
         try:
-            steps = _limited(gen, self.limit, self.pgconn)
+            steps = _limited(gen, timeout or self.limit, self.pgconn)
             return await waiting.wait_async(steps, self.pgconn.socket, interval=interval)
         except BaseException as error:
             if not isinstance(error, Exception):

@@ -245,7 +245,7 @@ class Statements:
     def _purge(self) -> None:
         self.due = self._text(
             "SELECT s.id, {now} >= CASE WHEN s.ended_at IS NULL THEN {deadline} + :ended"
-            " ELSE s.ended_at + :tombstone END AS over"
+            " ELSE s.ended_at + :tombstone END AS is_over"
             " FROM {s} s WHERE s.purge_at <= {now} ORDER BY s.purge_at LIMIT :count {skip_locked}"
         )
         self.delete = self._text("DELETE FROM {s} WHERE id IN :ids")
