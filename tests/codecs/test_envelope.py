@@ -165,13 +165,36 @@ def test_what_changes_while_data_stay_is_not_bound(shape: dict[str, Any]) -> Non
     assert same(sealer.unseal(record).decode(), CONTENT)
 
 
+TRICKY = st.text("|:-1a", max_size=6)
+
+
+@settings(max_examples=500)
 @given(
-    one=st.tuples(st.text(), st.none() | st.text(), st.text()),
-    other=st.tuples(st.text(), st.none() | st.text(), st.text()),
+    id=TRICKY,
+    user=st.none() | TRICKY,
+    policy=TRICKY,
+    cut=st.integers(0, 6),
+    again=st.integers(0, 6),
 )
-def test_binding_is_unambiguous(one: Any, other: Any) -> None:
-    first, second = (binding(a_record(id=i, user_id=u, policy=p)) for i, u, p in (one, other))
-    assert (first == second) == (one == other)
+def test_binding_is_unambiguous(
+    id: str, user: str | None, policy: str, cut: int, again: int
+) -> None:
+    """No text moves from one field into its neighbour, whatever separators it holds."""
+    one = (id, user, policy)
+    whole = binding(a_record(id=id, user_id=user, policy=policy))
+    joined = f"{id}|{user or ''}"
+    shifted: list[tuple[str, str | None, str]] = [
+        (joined[:cut], joined[cut:], policy),
+        (joined[:cut], joined[cut + 1 :], policy),
+        (id, None if user == "" else user or "", policy),
+        (id, "-" if user is None else None, policy),
+        (policy, user, id),
+        (id, policy, user or ""),
+        (id[again:], user, id[:again] + policy),
+    ]
+    for other in shifted:
+        moved = binding(a_record(id=other[0], user_id=other[1], policy=other[2]))
+        assert (whole == moved) == (one == other)
 
 
 @given(micros=st.integers(min_value=0, max_value=4_000_000_000_000_000))
