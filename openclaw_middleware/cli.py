@@ -1,4 +1,5 @@
-"""The command line: a new secret, the settings as this environment has them, tables.
+"""The command line: a new secret, and the settings as this environment has them. Commands that
+touch the store are in `cli_store`.
 
 Standard library only. Answers go to stdout, everything else to stderr; 0 is fine, 1 means that
 something is wrong with what was looked at, 2 that the command itself was wrong.
@@ -17,11 +18,13 @@ from contextlib import contextmanager
 from importlib import metadata
 from typing import Any
 
+from . import cli_store
 from .config import SessionSettings
-from .config_arguments import Overrides
-from .config_report import mask_url, shown
+from .config_report import shown
 from .config_units import DURATIONS
 from .errors import ConfigurationError, MissingDependency, SessionError
+from .runtime import make_desk
+from .stores.url import open_store
 
 PROGRAM = "openclaw-middleware"
 
@@ -64,27 +67,17 @@ def _parser() -> argparse.ArgumentParser:
         description="Print each value and where it came from, secrets masked. Seen are the "
         "environment and the file; what the application's own code sets is not.",
     )
-    _config_option(command)
+    cli_store.add_config_option(command)
     command.add_argument("--json", action="store_true", help="as JSON; durations in seconds")
     command.set_defaults(run=_show)
     command = group.add_parser("check", help="say what is wrong; exit code 1 if anything is")
-    _config_option(command)
+    cli_store.add_config_option(command)
     command.set_defaults(run=_check)
     command = group.add_parser("schema", help="print the JSON Schema of the file, for editors")
     command.set_defaults(run=_schema)
 
-    group = commands.add_parser("tables", help="prepare the store").add_subparsers(
-        metavar="COMMAND", required=True
-    )
-    command = group.add_parser("create", help="create what the store needs; safe to repeat")
-    _config_option(command)
-    command.add_argument("--store", metavar="URL", help="this store, whatever is set")
-    command.set_defaults(run=_create_tables)
+    cli_store.add_commands(commands)
     return parser
-
-
-def _config_option(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--config", metavar="FILE", help="YAML file with a `session:` section")
 
 
 def _new_key(arguments: argparse.Namespace) -> int:
@@ -143,13 +136,10 @@ def _check(arguments: argparse.Namespace) -> int:
 def _try_parts(settings: SessionSettings) -> None:
     """Make what the settings name, without connecting: wrong keys, URLs, missing extras show."""
     problems: list[str] = []
-    if settings.encryption_keys:
-        from .codecs.encryption import AesGcmRing
-
-        try:
-            AesGcmRing([key.get_secret_value() for key in settings.encryption_keys])
-        except ConfigurationError as error:
-            problems.append(str(error))
+    try:
+        make_desk(settings)
+    except ConfigurationError as error:
+        problems.append(str(error))
     if not settings.store.startswith("django:"):
         try:
             _either_colour(settings)
@@ -160,8 +150,6 @@ def _try_parts(settings: SessionSettings) -> None:
 
 
 def _either_colour(settings: SessionSettings) -> None:
-    from .stores.url import open_store
-
     options = settings.store_options()
     try:
         open_store(settings.store, options, colour="sync")
@@ -176,23 +164,6 @@ def _schema(arguments: argparse.Namespace) -> int:
     from .config_schema import file_schema
 
     print(json.dumps(file_schema(), indent=2, ensure_ascii=False))
-    return 0
-
-
-def _create_tables(arguments: argparse.Namespace) -> int:
-    from .stores.url import open_store
-
-    # No secret is needed for a table: whoever may create it need not know the application's.
-    overrides: Overrides = {"secret_key": secrets.token_urlsafe(32)}
-    if arguments.store is not None:
-        overrides["store"] = arguments.store
-    settings = SessionSettings.load(arguments.config, **overrides)
-    store = open_store(settings.store, settings.store_options(), colour="sync")
-    try:
-        store.create_tables()
-    finally:
-        store.close()
-    print(f"ok: {mask_url(settings.store)} is ready")
     return 0
 
 

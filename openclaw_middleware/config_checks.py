@@ -51,11 +51,6 @@ def advice(settings: SessionSettings) -> Iterator[str]:
             "secret_key repeats a few characters and can be guessed: make one with "
             "`openclaw-middleware new-key`"
         )
-    if settings.secret_key_fallbacks and settings.user_tag_key is None:
-        yield (
-            "secret_key_fallbacks without user_tag_key keep anonymous visitors only: set "
-            "user_tag_key to the secret_key in use before the change, and signed-in users stay"
-        )
     if settings.cookie_samesite == "none" and not settings.cookie_partitioned:
         yield (
             "cookie_samesite is none: the cookie is sent from every other site, and browsers that "

@@ -40,9 +40,9 @@ class Keys(BaseModel):
     )
     user_tag_key: fields.LongSecret | None = Field(
         None,
-        description="Text of at least 32 characters [that of secret_key]. Hides user ids in "
-        "session ids. Changing it signs every user out, so set it before secret_key is changed "
-        "(to the secret_key of before, if it was not set).",
+        description="Text of at least 32 characters [none]. With it nobody can tell a user id from "
+        "a session id by guessing; setting or changing it signs every user out. It is no secret "
+        "that ages: changing secret_key leaves it alone.",
     )
     namespace: fields.Namespace = Field(
         "openclaw",

@@ -70,13 +70,9 @@ def failure(problems: Sequence[str]) -> ConfigurationError:
 
 def shown(settings: SessionSettings) -> dict[str, Any]:
     """Every setting as plain values that JSON can hold, secrets masked."""
-    return {
-        name: MASK
-        if name in SECRETS and value
-        else _plain(mask_url(value) if name == "store" else value)
-        for name in type(settings).model_fields
-        for value in [getattr(settings, name)]
-    }
+    values = {name: getattr(settings, name) for name in type(settings).model_fields}
+    values["store"] = mask_url(values["store"])
+    return {name: _plain(value) for name, value in values.items()}
 
 
 def _plain(value: object) -> Any:
@@ -92,7 +88,7 @@ def _plain(value: object) -> Any:
                 "persistent": value.persistent,
             }
         case BaseModel():
-            return value.model_dump()
+            return value.model_dump(exclude_unset=True)
         case Mapping():
             return {str(key): _plain(item) for key, item in value.items()}
         case Sequence():

@@ -637,7 +637,6 @@ def test_secrets_may_be_bytes_or_secret_strings() -> None:
         ({"secret_key": "changeme" * 4}, "contains 'changeme' and looks like a placeholder"),
         ({"secret_key": f"django-insecure-{KEY}"}, "looks like a placeholder"),
         ({"secret_key": "ab" * 20}, "secret_key repeats a few characters"),
-        ({"secret_key_fallbacks": [OTHER]}, "secret_key_fallbacks without user_tag_key"),
         ({"cookie_samesite": "none"}, "cookie_samesite is none"),
     ],
 )
@@ -651,7 +650,7 @@ def test_what_is_probably_not_meant_is_warned_of(
 
 
 def test_sound_settings_are_not_warned_of(caplog: pytest.LogCaptureFixture) -> None:
-    made = make(secret_key_fallbacks=[OTHER], user_tag_key=KEY)
+    made = make(secret_key_fallbacks=[OTHER])
     assert made.warnings == SessionSettings.for_tests().warnings == ()
     assert not caplog.records
 
