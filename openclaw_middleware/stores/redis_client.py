@@ -87,13 +87,22 @@ def abandon_asyncio(client: Any) -> None:
         *getattr(pool, "_in_use_connections", ()),
     )
     for connection in connections:
-        writer = getattr(connection, "_writer", None)
-        transport = getattr(writer, "transport", None)
-        sock = getattr(transport, "_sock", None)
-        if transport is not None and sock is not None:
-            sock.close()
-            transport._sock = None
+        transport = getattr(getattr(connection, "_writer", None), "transport", None)
+        if transport is not None:
+            _release(transport)
         connection._writer = connection._reader = None
+
+
+def _release(transport: Any) -> None:
+    inner = getattr(getattr(transport, "_ssl_protocol", None), "_transport", None)
+    if inner is not None:
+        transport._closed = True
+        transport = inner
+    sock = getattr(transport, "_sock", None)
+    if sock is not None:
+        sock.close()
+        transport._sock = None
+        transport._closing = True
 
 
 def _connection_settings(retry: Any) -> dict[str, Any]:

@@ -1,0 +1,114 @@
+"""What the Redis tests share: a bench on a URL, a proxy that loses replies, a small Cluster."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import threading
+import time
+from contextlib import suppress
+
+import redis
+
+from openclaw_middleware.stores.base import StoreOptions
+from openclaw_middleware.stores.redis import AsyncRedisStore, RedisStore
+from openclaw_middleware.testing.conformance_bench import Bench
+
+
+def store_of(source, options=None, colour="sync"):
+    return (RedisStore if colour == "sync" else AsyncRedisStore)(source, options or StoreOptions())
+
+
+def bench_on(source, colour, **options):
+    """A bench on a URL, or on clients given as a function of the colour."""
+
+    def make(colour, options):
+        return store_of(source(colour) if callable(source) else source, options, colour)
+
+    return Bench(make, colour, options=StoreOptions(**{"timeout": 30.0, **options}))
+
+
+def keys_of(bench, record):
+    """The names of the record's key, its user's hash and index."""
+    return bench.store._keys(record.id)
+
+
+class LossyProxy:
+    """Passes bytes to a server, and at will cuts a connection instead of passing a reply on."""
+
+    def __init__(self, url: str) -> None:
+        self._server = redis.connection.parse_url(url)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        port = self._listener.getsockname()[1]
+        self.url = f"redis://127.0.0.1:{port}/{self._server.get('db', 0)}"
+        self.lose = 0
+        self.lost = 0
+        self.silent = False
+        self._lock = threading.Lock()
+        self._threads = [self._start(self._accept)]
+        self._open: list[socket.socket] = []
+
+    def _start(self, run, *args):
+        thread = threading.Thread(target=run, args=args)
+        thread.start()
+        return thread
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            server = socket.create_connection((self._server["host"], self._server["port"]))
+            with self._lock:
+                self._open += [client, server]
+                for source, target, replies in ((client, server, False), (server, client, True)):
+                    self._threads.append(self._start(self._pump, source, target, replies))
+
+    def _pump(self, source, target, replies) -> None:
+        with suppress(OSError):
+            while data := source.recv(65536):
+                if replies and self.silent:
+                    continue
+                if replies and self._loses(data):
+                    break
+                target.sendall(data)
+        for end in (source, target):
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def _loses(self, data: bytes) -> bool:
+        with self._lock:
+            # a new connection's greetings are short; only answers of verbs are worth losing
+            lose = self.lose > 0 and len(data) > 20
+            self.lose -= lose
+            self.lost += lose
+        return lose
+
+    def close(self) -> None:
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for end in self._open:
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+        for thread in list(self._threads):
+            thread.join(5)
+        for end in self._open:
+            end.close()
+
+
+def make_cluster(servers) -> None:
+    """Join servers to a Cluster of masters, and wait until all of them know all slots."""
+    nodes = [f"127.0.0.1:{server.port}" for server in servers]
+    subprocess.run(
+        ["redis-cli", "--cluster", "create", *nodes, "--cluster-yes"],
+        check=True,
+        capture_output=True,
+        timeout=60,
+    )
+    patience = time.monotonic() + 30
+    for server in servers:
+        with redis.Redis.from_url(server.url) as client:
+            while b"cluster_state:ok" not in client.execute_command("CLUSTER INFO", NEVER_DECODE=1):
+                assert time.monotonic() < patience
