@@ -185,8 +185,10 @@ def test_tables_create_takes_the_store_from_the_settings(
 
 def test_tables_create_masks_the_password(capsys: Output) -> None:
     assert main(["tables", "create", "--store", f"reddis://app:{MARK}@localhost"]) == 1
+    assert main(["tables", "create", "--store", f"memory://app:{MARK}@localhost"]) == 0
     out, err = capsys.readouterr()
     assert "unknown scheme 'reddis'" in err
+    assert "memory://app:**********@localhost is ready" in out
     assert MARK not in out + err
 
 

@@ -289,7 +289,10 @@ def test_what_contradicts_is_refused_with_the_mend(settings: Any, message: str) 
         {"cookie_name": "__Secure-sid", "cookie_domain": "example.com"},
         {"cookie_name": "__Host-sid"},
         {"cookie_samesite": "none", "cookie_partitioned": True},
-        {"previous_cookies": [{"name": "__Host-session", "path": "/old"}]} | {"cookie_name": "a"},
+        {
+            "cookie_name": "sid",
+            "previous_cookies": ["__Host-session", {"name": "sid", "path": "/a"}],
+        },
         {"skip_paths": ["/_session"]},
         {"enable_heartbeat": True, "skip_paths": ["/_sessions", "/static"]},
         {"enable_heartbeat": True, "warning_lead": 20, "heartbeat_interval": 600},
@@ -299,10 +302,7 @@ def test_what_contradicts_is_refused_with_the_mend(settings: Any, message: str) 
     ],
 )
 def test_what_works_is_accepted(settings: Any) -> None:
-    if "previous_cookies" in settings:
-        assert "__Host-" in refused(**settings)  # a path makes that name impossible
-    else:
-        make(**settings)
+    make(**settings)
 
 
 def test_everything_is_reported_at_once_in_one_error() -> None:
