@@ -101,9 +101,9 @@ class Commit:
     @property
     def _wants_save(self) -> bool:
         state = self.state
-        if self.failed or state.record is None or state.detached:
+        if state.record is None or state.detached:
             return False
-        return bool(state.policy or self.changed)
+        return not self.failed and bool(state.policy or self.changed)
 
     @property
     def _rotates(self) -> bool:

@@ -312,6 +312,16 @@ class Exchange:
             return [self.desk.cookie.delete()]
         return stray
 
+    def parting_cookies(self) -> list[str]:
+        """The `Set-Cookie` values of an answer of our own: a logout that failed still clears the
+        browser, anything else leaves its cookie alone."""
+        state = self.state
+        everywhere = any(not intent.others_only for intent in state.users)
+        if not (self.logout_failed or state.ending is not None or everywhere):
+            return []
+        self.delete_cookie()
+        return self.cookies()
+
     def _may_clean_up(self) -> bool:
         """Whether a dead cookie may be deleted by a request that did not end the session.
 
@@ -361,6 +371,15 @@ class Exchange:
         if callable(policy):
             policy = policy(self.failure)
         return "anonymous" if policy == "anonymous" else "unavailable"
+
+    def outage_behind(self, status: int) -> StoreError | None:
+        """The failed load a framework turned into a server error of its own, if that is what
+        `status` stands for; an application's own 503 page is left to it."""
+        if status < 500 or status == 503 or not self.accessed:
+            return None
+        if self.failure is None or self.outage != "unavailable":
+            return None
+        return self.failure
 
     def mark_touched(self) -> None:
         """A write has just started the idle clock anew: no touch is needed."""

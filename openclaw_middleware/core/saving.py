@@ -149,7 +149,6 @@ class Saving:
             # first; those of a session somebody signed out of may not.
             if not state.detached and not (replaced and record.user_id is None):
                 state.keep_only_changes()
-            state.forget_record()
             yield from self.create(draft)
         elif state.ending is None:
             yield from follow_with_changes(x, self.contest, record, result, self.changed)
@@ -159,7 +158,6 @@ class Saving:
             if ours:
                 x.delete_cookie()
             if state.detached and (ours or not replaced):
-                state.forget_record()
                 yield from self.create(draft)
             else:
                 state.become_anonymous()

@@ -181,13 +181,6 @@ class State:
         self.keep_alive = False
         self.save_empty = False
 
-    def forget_record(self) -> None:
-        """The record is gone; draft and data at hand stand on their own."""
-        self.record = None
-        self._read = None
-        self.ending = None
-        self.detached = False
-
     def keep_only_changes(self) -> None:
         """Data of a record that is gone are dropped; what this request wrote stays."""
         data = self.data

@@ -150,6 +150,20 @@ def test_a_loser_never_clears_the_winners_cookie(lab: Lab) -> None:
     assert browser.data() == {"cart": [1]}
 
 
+def test_a_farewell_overtaken_by_another_sign_in_sets_no_cookie(lab: Lab) -> None:
+    """Logout with a message, while the same browser signs in as somebody else."""
+    browser = signed_in(lab)
+    leaving = browser.twin().request()
+    leaving.session.logout()
+    leaving.session["flash"] = "bye"
+    browser.sign_in("bob")
+
+    leaving.finish()
+
+    assert leaving.set_cookies == []
+    assert browser.user() == "bob"
+
+
 # -- P2: no lost update
 
 
@@ -281,6 +295,37 @@ def test_reload_brings_in_the_others_and_keeps_mine(lab: Lab) -> None:
     one.finish()
 
     assert browser.data() == {"a": 5, "theirs": 2, "mine": 1}
+
+
+def test_a_change_is_found_however_often_the_value_is_reached(lab: Lab) -> None:
+    """Reaching a list again after changing it does not hide the change."""
+    browser = signed_in(lab, log=[1])
+    request = browser.request()
+    request.session["log"].append(2)
+    assert request.session["log"] == [1, 2]
+    request.finish()
+
+    assert browser.data() == {"log": [1, 2]}
+
+
+def test_what_others_wrote_before_a_new_id_comes_along(lab: Lab) -> None:
+    """A regenerate or sign-in that was overtaken by a save carries that save on."""
+    browser = lab.browser()
+    browser.visit(a=1)
+    login = browser.twin()
+    request = login.request()
+    request.session.login("ada")
+    browser.visit(b=2)
+    request.finish()
+    assert login.data() == {"a": 1, "b": 2}
+
+    renewing = login.twin()
+    request = renewing.request()
+    request.session.regenerate()
+    request.session["mine"] = 1
+    login.visit(c=3)
+    request.finish()
+    assert renewing.data() == {"a": 1, "b": 2, "c": 3, "mine": 1}
 
 
 # -- P3: a reader never writes
@@ -571,6 +616,51 @@ def test_lowering_the_configured_limit_holds_for_living_sessions() -> None:
     lab.clock.advance(1)
     assert visitor.request().session.previous_end is EndReason.IDLE
     assert browser.user() == "ada"
+
+
+def test_lowering_the_configured_absolute_limit_holds_too(lab: Lab) -> None:
+    """The absolute clock counts from the sign-in, under the smaller limit."""
+    browser = signed_in(lab)
+    stricter = Lab(
+        store=lab.store,
+        secret_key=lab.settings.secret_key.get_secret_value(),
+        absolute_timeout=1800,
+        idle_timeout=1800,
+    )
+    stricter.clock = lab.clock
+    visitor = Browser(stricter, browser.cookie)
+    for _ in range(2):
+        lab.clock.advance(899)
+        request = browser.request()
+        assert request.session.user_id == "ada"
+        request.finish()
+    assert visitor.user() == "ada"
+    lab.clock.advance(2)
+
+    assert visitor.request().session.previous_end is EndReason.ABSOLUTE
+
+
+def test_a_new_id_does_not_start_the_absolute_clock_anew(lab: Lab) -> None:
+    """Neither for a user nor for an anonymous visitor; clearing everything does."""
+    visitor, user = lab.browser(), signed_in(lab)
+    visitor.visit(cart=[1])
+    began = {
+        name: who.request().session.info.absolute_deadline
+        for name, who in (("visitor", visitor), ("user", user))
+    }
+    lab.clock.advance(600)
+    for who in (visitor, user):
+        request = who.request()
+        request.session.regenerate()
+        request.finish()
+    assert visitor.request().session.info.absolute_deadline == began["visitor"]
+    assert user.request().session.info.absolute_deadline == began["user"]
+
+    request = visitor.request()
+    request.session.clear()
+    request.session["cart"] = [2]
+    request.finish()
+    assert visitor.request().session.info.absolute_deadline == (began["visitor"] or 0) + 600
 
 
 def test_remember_me_gives_a_cookie_that_outlives_the_browser(lab: Lab) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from openclaw_middleware import EndReason
 from openclaw_middleware.core import events as ev
+from openclaw_middleware.core.token import Token
 
 from .lab import Browser, Lab
 
@@ -113,8 +114,6 @@ def test_a_much_older_token_is_theft_too(lab: Lab) -> None:
 @pytest.mark.parametrize("generation", [0, 1, 2, 3, 9])
 def test_a_guessed_secret_never_ends_anything(lab: Lab, generation: int) -> None:
     """The right id with a wrong secret, even under our own signature, is only anonymous."""
-    from openclaw_middleware.core.token import Token
-
     browser = lab.browser()
     session_id = browser.sign_in("ada")
     for _ in range(2):
@@ -126,6 +125,38 @@ def test_a_guessed_secret_never_ends_anything(lab: Lab, generation: int) -> None
 
     assert view(guess) is None
     assert view(browser) == "ada"
+
+
+def test_a_guess_while_a_successor_is_offered_is_anonymous(lab: Lab) -> None:
+    """Only the offered secret itself comes into force."""
+    browser = lab.browser()
+    session_id = browser.sign_in("ada")
+    lab.clock.advance(300)
+    view(browser)
+    guess = Browser(lab, lab.desk.signer.sign(Token(session_id, 1, "A" * 43)))
+
+    assert view(guess) is None
+    assert view(browser) == "ada"
+
+
+def test_a_successor_offered_under_an_old_key_is_still_handed_out(lab: Lab) -> None:
+    """The secret key changes between two responses of one rotation window."""
+    browser = lab.browser()
+    browser.sign_in("ada")
+    lab.clock.advance(300)
+    first = browser.twin()
+    view(first)
+    old_key = lab.settings.secret_key.get_secret_value()
+    later = Lab(store=lab.store, rotation_interval=300, secret_key_fallbacks=[old_key])
+    later.clock = lab.clock
+    second = Browser(later, browser.cookie)
+    view(second)
+
+    one = later.desk.signer.verify(first.cookie or "")
+    other = later.desk.signer.verify(second.cookie or "")
+    assert one is not None
+    assert one == other
+    assert one.generation == 1
 
 
 def test_a_store_that_went_back_is_told_and_nothing_ends(lab: Lab) -> None:
