@@ -6,145 +6,34 @@ does no I/O. What is decided from it, and how it is written, is the core's busin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from .core.exchange import Exchange
 from .core.merge import MISSING
 from .core.record import EndReason
-from .core.state import Draft, State, UserIntent
+from .core.state import Draft, UserIntent
 from .errors import (
     ConfigurationError,
     ReauthenticationRequired,
-    ResponseStarted,
     SessionNotLoaded,
     SessionStateError,
 )
 from .info import SessionInfo, describe
+from .session_mapping import SessionMapping
 
 if TYPE_CHECKING:
     from .driver import AsyncDriver, Driver
 
 
-class Session(MutableMapping[str, Any]):
+class Session(SessionMapping):
     """One visitor's session in one request. Keys are `str`; values what the codec keeps exactly.
 
     A mapping with `copy`, `|`, `|=` and `to_dict`. Changes nested inside values are noticed.
     Other requests' changes are merged at commit, never overwritten.
     """
 
-    __slots__ = ("__weakref__", "_async", "_blocking", "_x")
-
-    def __init__(
-        self, exchange: Exchange, blocking: Driver | None, asynchronous: AsyncDriver | None
-    ) -> None:
-        self._x = exchange
-        self._blocking = blocking
-        self._async = asynchronous
-
-    # -- reaching the data
-
-    def _state(self) -> State:
-        x = self._x
-        if not x.loaded and x.failure is None:
-            self._load_now()
-        return x.access()
-
-    def _load_now(self) -> None:
-        if self._blocking is None:
-            raise SessionNotLoaded(
-                "the session is not loaded: this application loads lazily, so call "
-                "`await session.aload()` before using it"
-            )
-        self._blocking.load(self._x)
-
-    def _writable(self) -> State:
-        """The state, if what is written now can still be stored."""
-        state = self._state()
-        x = self._x
-        if x.failure is not None:
-            raise x.failure
-        if x.started and (state.record is None or state.detached):
-            raise ResponseStarted(
-                "the response has started and this session has no cookie yet: write to it "
-                "before the first byte is sent"
-            )
-        return state
-
-    def _before_start(self, verb: str) -> State:
-        """The state, for a verb whose result needs a cookie."""
-        state = self._state()
-        if self._x.failure is not None:
-            raise self._x.failure
-        if self._x.started:
-            raise ResponseStarted(f"{verb}() needs a new cookie, but the response has started")
-        return state
-
-    # -- the mapping
-
-    def __getitem__(self, key: str) -> Any:
-        state = self._state()
-        if key == self._x.rules.identity_key:
-            if state.user_id is None:
-                raise KeyError(key)
-            return state.user_id
-        return state.data.get(key)
-
-    def __setitem__(self, key: str, value: Any) -> None:
-        if not isinstance(key, str):
-            raise TypeError(f"session keys are str, not {type(key).__name__}: {key!r}")
-        if key == self._x.rules.identity_key:
-            self._identify(value)
-            return
-        self._writable().data.set(key, value)
-
-    def __delitem__(self, key: str) -> None:
-        if key == self._x.rules.identity_key:
-            if self._state().user_id is None:
-                raise KeyError(key)
-            self._before_start("removing the identity").drop_identity()
-            return
-        self._writable().data.delete(key)
-
-    def __iter__(self) -> Iterator[str]:
-        state = self._state()
-        if self._x.rules.identity_key is not None and state.user_id is not None:
-            yield self._x.rules.identity_key
-        yield from state.data.iterate()
-
-    def __len__(self) -> int:
-        state = self._state()
-        shown = self._x.rules.identity_key is not None and state.user_id is not None
-        return len(state.data.data) + shown
-
-    def __contains__(self, key: object) -> bool:
-        state = self._state()
-        if key == self._x.rules.identity_key and key is not None:
-            return state.user_id is not None
-        return key in state.data.data
-
-    def __repr__(self) -> str:
-        x = self._x
-        if not x.loaded:
-            return "<Session not loaded>"
-        return f"<Session {x.state.id} user={x.state.user_id!r}>"
-
-    def copy(self) -> dict[str, Any]:
-        """A plain dict of the current items; later changes to it are not stored."""
-        return dict(self.items())
-
-    to_dict = copy
-
-    def __or__(self, other: Mapping[str, Any]) -> dict[str, Any]:
-        return {**self.copy(), **other}
-
-    def __ror__(self, other: Mapping[str, Any]) -> dict[str, Any]:
-        return {**other, **self.copy()}
-
-    def __ior__(self, other: Any) -> Session:
-        self.update(other)
-        return self
+    __slots__ = ()
 
     def clear(self) -> None:
         """Remove all data and the identity.
