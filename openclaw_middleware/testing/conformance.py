@@ -10,8 +10,8 @@
                 return (MyStore if colour == "sync" else MyAsyncStore)(my_url, options)
             return make
 
-Every test runs in both colours and on a namespace of its own, which `make` gets in the options
-along with the clock; `create_tables` and `close` are called by the suite. This module only puts
+Every test runs in both colours, in an empty namespace, which `make` gets in the options along with
+the clock; `create_tables` and `close` are called by the suite. This module only puts
 the parts together; the tests are in the `conformance_...` modules beside it.
 """
 
@@ -82,6 +82,8 @@ class StoreConformance(
         colour: parametrized with "sync" and "async"; override where only one exists.
         clock: a settable clock, passed on in the options. A store that judges by its engine's own
             clock says so in `capabilities` and ignores it.
+        prepared: a list in which the suite notes the namespaces whose tables it made. Per test;
+            override it with a wider scope where making tables is slow, and tests share the first.
         erase_index: a generator function `(store, tag)` that removes the engine's index of a
             user's sessions behind the store's back; None where there is none.
     """
@@ -104,8 +106,14 @@ class StoreConformance(
         return None
 
     @pytest.fixture
-    def bench(self, make_store: StoreFactory, colour: Colour, clock: Clock) -> Bench:
-        return Bench(make_store, colour, clock)
+    def prepared(self) -> list[str]:
+        return []
+
+    @pytest.fixture
+    def bench(
+        self, make_store: StoreFactory, colour: Colour, clock: Clock, prepared: list[str]
+    ) -> Bench:
+        return Bench(make_store, colour, clock, prepared=prepared)
 
 
 def guarded_defects(suite: type) -> dict[str, list[str]]:

@@ -95,6 +95,8 @@ class Bench:
     clock: Clock = field(default_factory=Clock)
     # Generous, since conformance is not about speed and the machine may be busy.
     options: StoreOptions = field(default_factory=lambda: StoreOptions(timeout=30.0))
+    # Namespaces with tables; tests may share one, since they keep apart by random ids and tags.
+    prepared: list[str] = field(default_factory=list)
     opened: list[AnyStore] = field(default_factory=list)
     _store: AnyStore | None = None
 
@@ -122,24 +124,32 @@ class Bench:
 
     def _opened_around(self, body: Steps[None]) -> Steps[None]:
         try:
-            yield from self.fresh()
+            if self.prepared:
+                yield from self._settle(self.prepared[0])
+            else:
+                yield from self.fresh()
             yield from body
         finally:
             for store in self.opened:
                 yield store.close()
 
     def fresh(self, **options: Any) -> Steps[None]:
-        """Go on with an empty store of these options."""
-        namespace = f"c{secrets.token_hex(5)}"
+        """Go on with an empty store of these options, in a namespace nobody else uses."""
+        yield from self._settle(f"c{secrets.token_hex(5)}", **options)
+
+    def _settle(self, namespace: str, **options: Any) -> Steps[None]:
         self.options = replace(self.options, namespace=namespace, **options)
         self._store = yield from self.open()
 
     def open(self, **options: Any) -> Steps[AnyStore]:
         """A further store beside the one under test; in its namespace unless one is given."""
-        store = self.make_store(self.colour, replace(self.options, **options))
+        chosen = replace(self.options, **options)
+        store = self.make_store(self.colour, chosen)
         assert isinstance(store, Store if self.colour == "sync" else AsyncStore)
         self.opened.append(store)
-        yield store.create_tables()
+        if chosen.namespace not in self.prepared:
+            yield store.create_tables()
+            self.prepared.append(chosen.namespace)
         return store
 
     def workers(self, count: int = 3) -> Steps[list[AnyStore]]:
