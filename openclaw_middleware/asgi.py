@@ -13,6 +13,7 @@ from .core.events import logger
 from .core.exchange import Exchange
 from .core.headers import Headers
 from .errors import ConfigurationError, SessionError
+from .manager import AsyncSessionManager
 from .runtime import Runtime, runtime_of
 from .session import Session
 
@@ -61,10 +62,7 @@ class SessionMiddleware:
         try:
             await self.app(scope, receive, reply.send)
         except BaseException as error:
-            if reply.refusal is None:
-                await reply.abandon()
-                raise
-            if error is not reply.refusal:
+            if error is not reply.refusal and not await reply.fail(error):
                 raise
         else:
             await reply.finish()
@@ -121,13 +119,17 @@ class _Reply:
 
     async def _start(self, message: Message) -> None:
         x = self._exchange
-        failed = message.get("status", 200) >= 500
+        status = message.get("status", 200)
+        failed = status >= 500
         try:
             await self._driver.commit(x, failed=failed, handshake=self._socket)
+            outage = x.outage_behind(status)
+            if outage is not None:
+                raise outage
             if x.touch_due() and not x.touch_can_wait():
                 await self._driver.touch(x)
         except SessionError as error:
-            answer = answer_for(error, x.cookies() if x.logout_failed else [])
+            answer = answer_for(error, x.parting_cookies())
             if answer is None:
                 raise
             self.refusal = error
@@ -158,8 +160,24 @@ class _Reply:
         )
         await self._send({"type": "http.response.body", "body": answer.body})
 
-    async def abandon(self) -> None:
-        """The application failed: what narrows still happens, the rest is dropped."""
+    async def fail(self, error: BaseException) -> bool:
+        """The application failed: what narrows still happens, the rest is dropped.
+
+        Returns:
+            Whether the error was ours to answer, and was answered.
+        """
+        if self.refusal is not None:
+            return False
+        await self._abandon()
+        x = self._exchange
+        answer = None if x.started else answer_for(error, x.parting_cookies())
+        if answer is None:
+            return False
+        self._mute = True
+        await self._answer(answer)
+        return True
+
+    async def _abandon(self) -> None:
         if not self._exchange.closed:
             self._exchange.closed = True
             try:
@@ -178,6 +196,21 @@ class _Reply:
         await self._driver.commit(x)
         if x.touch_due():
             await self._driver.touch(x)
+
+
+def get_manager(scope: Any) -> AsyncSessionManager:
+    """The manager of the sessions of an ASGI scope (or of anything with a `scope`).
+
+    Raises:
+        ConfigurationError: the middleware is not installed, or `skip_paths` covers this path.
+    """
+    runtime = getattr(scope, "scope", scope).get(MANAGER_KEY)
+    if not isinstance(runtime, Runtime):
+        raise ConfigurationError(
+            "there are no sessions here: add SessionMiddleware, and see that skip_paths does not "
+            "cover this path"
+        )
+    return AsyncSessionManager(runtime)
 
 
 def get_session(scope: Scope) -> Session:
