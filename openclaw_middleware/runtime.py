@@ -38,6 +38,7 @@ class Runtime:
     Args:
         settings: validated settings.
         listeners: called with every event.
+        desk: replaces the desk built from the settings.
         clock: tests only: epoch seconds that replace this process's clocks, and the memory or
             SQLite store's; engines with a clock of their own keep it.
     """
@@ -47,16 +48,17 @@ class Runtime:
         settings: SessionSettings,
         *,
         listeners: Iterable[Listener] = (),
+        desk: Desk | None = None,
         clock: Callable[[], float] | None = None,
     ) -> None:
         self.settings = settings
-        self.events = Events(list(listeners))
         self.options = settings.store_options()
-        if clock is None:
-            self.desk = make_desk(settings, self.events)
-        else:
-            self.desk = make_desk(settings, self.events, wall=clock, monotonic=clock)
+        self.desk = desk or make_desk(settings)
+        if clock is not None:
+            self.desk = replace(self.desk, wall=clock, monotonic=clock)
             self.options = replace(self.options, clock=clock)
+        self.events = self.desk.events
+        self.events.add(listeners)
         self.client = ClientInfo(settings.client_info, settings.trusted_proxies)
         self.skip = _Paths(settings.skip_paths)
         self.passive = _Paths(settings.passive_paths)

@@ -132,7 +132,7 @@ class SessionMapping(MutableMapping[str, Any]):
     def __ror__(self, other: Mapping[str, Any]) -> dict[str, Any]:
         return {**other, **self.copy()}
 
-    def __ior__(self, other: Any) -> Self:
+    def __ior__(self, other: Mapping[str, Any]) -> Self:
         self.update(other)
         return self
 
