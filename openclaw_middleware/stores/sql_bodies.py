@@ -394,22 +394,23 @@ class SQLBodies(StoreBodies):
     # -- housekeeping ------------------------------------------------------------------------
 
     def _purge_expired(self, limit: int) -> Steps[int]:
-        yield from self._atomic(self._sweep_users(limit))
+        at = yield from self._now()
+        yield from self._atomic(self._sweep_users(limit, at))
         removed = 0
         for _ in range(PURGE_ROUNDS):
-            looked, gone = yield from self._atomic(self._purge_some(limit - removed))
+            looked, gone = yield from self._atomic(self._purge_some(limit - removed, at))
             removed += gone
             if removed >= limit or looked < limit - removed + gone:
                 break
         return removed
 
-    def _purge_some(self, count: int) -> Steps[tuple[int, int]]:
+    def _purge_some(self, count: int, at: float) -> Steps[tuple[int, int]]:
         """Delete what is over among the next rows due, and postpone what was used meanwhile."""
         kept = {
             "ended": self.options.ended_retention,
             "tombstone": self.options.tombstone_retention,
         }
-        rows: Rows = yield from self._ask(self.statements.due, count=count, **kept)
+        rows: Rows = yield from self._ask(self.statements.due, count=count, at=at, **kept)
         over = [row[0] for row in rows if row[1]]
         used = [row[0] for row in rows if not row[1]]
         if over:
@@ -418,11 +419,11 @@ class SQLBodies(StoreBodies):
             yield from self._ask(self.statements.postpone, ids=used, **kept)
         return len(rows), len(over)
 
-    def _sweep_users(self, count: int) -> Steps[None]:
+    def _sweep_users(self, count: int, at: float) -> Steps[None]:
         """Bury what lies below a not-before, and forget the not-befores nothing needs."""
         statements, options = self.statements, self.options
-        rows: Rows = yield from self._ask(statements.due_users, count=SWEPT_USERS)
-        for tag, not_before, reason, now in rows:
+        rows: Rows = yield from self._ask(statements.due_users, count=SWEPT_USERS, at=at)
+        for tag, not_before, reason in rows:
             below: Rows = yield from self._ask(
                 statements.below, not_before=not_before, count=count, **_range(tag)
             )
@@ -437,7 +438,7 @@ class SQLBodies(StoreBodies):
             kept_until = not_before + options.not_before_retention
             if len(below) >= count:
                 continue
-            if kept_until <= now:
+            if kept_until <= at:
                 yield from self._ask(statements.delete_user, tag=tag)
             else:
                 yield from self._ask(statements.postpone_user, tag=tag, purge_at=kept_until)

@@ -51,7 +51,7 @@ _MYSQL = Backend(
     "mysql",
     "mysql",
     (("pymysql", "pymysql"),),
-    (("asyncmy", "asyncmy"), ("aiomysql", "aiomysql")),
+    (("asyncmy", "asyncmy"),),
     frozenset({"charset", "unix_socket", "ssl_ca", "ssl_cert", "ssl_key", "ssl_check_hostname"}),
 )
 BACKENDS = {
