@@ -64,12 +64,19 @@ def new_record(x: Exchange, draft: Draft, now: float, old: Record | None) -> Rec
 
 
 def under_policy(x: Exchange, record: Record, name: str) -> Record:
-    """The record with the limits of a policy, or with its own idle limit under the default's."""
+    """The record with the limits of a policy, or with its own under the default's."""
     policies = x.rules.policies
     if name in (CUSTOM, CUSTOM_PERSISTENT):
         default = policies["default"]
         idle = x.state.custom_idle or record.idle_timeout or default.idle
-        policy = Policy(min(idle, default.absolute), default.absolute)
+        absolute = default.absolute
+        if x.state.custom_absolute is not None:
+            started = (
+                record.created_at if record.authenticated_at is None else record.authenticated_at
+            )
+            left = x.at(x.began) + x.state.custom_absolute - started
+            absolute = min(absolute, max(left, 0.001))
+        policy = Policy(min(idle, absolute), absolute)
     else:
         policy = policies[name]
     return replace(record, policy=name, idle_timeout=policy.idle, absolute_timeout=policy.absolute)

@@ -60,6 +60,7 @@ class State:
         detached: the data no longer derive from the record (logout, clear, another user).
         policy: name of the policy to move the limits to, None for no change.
         custom_idle: seconds, the session's own idle limit where the policy is a custom one.
+        custom_absolute: seconds from the start of the request to its own fixed end, if any.
         users, end_others: wishes about other sessions; they outlive changes of identity.
     """
 
@@ -69,6 +70,7 @@ class State:
         "_mint",
         "_read",
         "_spare",
+        "custom_absolute",
         "custom_idle",
         "detached",
         "draft",
@@ -95,6 +97,7 @@ class State:
         self.detached = False
         self.policy: str | None = None
         self.custom_idle: float | None = None
+        self.custom_absolute: float | None = None
         self.keep_alive = False
         self.save_empty = False
         self.users: list[UserIntent] = []
@@ -178,6 +181,7 @@ class State:
         self.detached = False
         self.policy = None
         self.custom_idle = None
+        self.custom_absolute = None
         self.keep_alive = False
         self.save_empty = False
 
