@@ -1,0 +1,201 @@
+"""The Flask adapter: `flask.session` is our session, committed before the response leaves.
+
+The WSGI driver does the work, around the application: inside it, error handlers and a second
+call of `save_session` would get in the way of a failed commit. What is here opens, in Flask's
+places, the session the driver made; where no driver runs (`session_transaction()`,
+`test_request_context()`) it does the driver's part itself.
+"""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any, Unpack, cast
+
+from flask import Flask, Request, Response, current_app, has_app_context, has_request_context
+from flask.globals import request_ctx
+from flask.sessions import SessionInterface, SessionMixin
+from werkzeug.local import LocalProxy
+
+from ..answers import answer_for
+from ..config_arguments import Overrides
+from ..errors import ConfigurationError, LoginRefused, SessionEnded, StoreError
+from ..manager import SessionManager
+from ..runtime import Runtime, runtime_of
+from ..wsgi import MANAGER_KEY, SESSION_KEY, SessionMiddleware, exchange_of
+from ..wsgi import get_session as session_of_environ
+from .flask_config import settings_of
+from .flask_session import FlaskSession, NoSession, TemplateSession
+
+EXTENSION = "openclaw"
+
+
+class OpenClaw:
+    """Sessions for Flask applications.
+
+    Args:
+        app: the application; leave it out to call `init_app` later, for any number of them.
+        sessions: `SessionSettings` or a manager, to share sessions between applications; the
+            applications' configuration is not read then. Default: each application's own
+            `app.config["OPENCLAW"]`, over Flask's `SECRET_KEY`, `SESSION_COOKIE_*` and
+            `PERMANENT_SESSION_LIFETIME`.
+        settings: single settings that win over every other source.
+
+    Raises:
+        ConfigurationError: naming every setting that is wrong.
+    """
+
+    def __init__(
+        self, app: Flask | None = None, sessions: Any = None, **settings: Unpack[Overrides]
+    ) -> None:
+        if sessions is not None and settings:
+            raise ConfigurationError(
+                f"sessions= is complete in itself: leave out {', '.join(sorted(settings))}, or "
+                "leave out sessions="
+            )
+        self._sessions = sessions
+        self._settings = settings
+        self._app: weakref.ref[Flask] | None = None
+        if app is not None:
+            self._app = weakref.ref(app)
+            self.init_app(app)
+
+    def init_app(self, app: Flask) -> None:
+        """Give an application its sessions; its configuration must be complete by now.
+
+        Raises:
+            ConfigurationError: a setting is wrong, or the application has sessions already.
+        """
+        if EXTENSION in app.extensions:
+            raise ConfigurationError(f"OpenClaw was already initialised for {app.name}")
+        if self._sessions is not None:
+            runtime = runtime_of(self._sessions)
+        else:
+            runtime = Runtime(settings_of(app, **self._settings))
+        app.extensions[EXTENSION] = runtime
+        app.session_interface = OpenClawInterface(runtime)
+        app.wsgi_app = SessionMiddleware(app.wsgi_app, runtime)  # type: ignore[method-assign]
+        handlers = app.error_handler_spec[None][None]
+        for error in (StoreError, LoginRefused, SessionEnded):
+            handlers.setdefault(error, _answered)
+        _show_to_templates(app)
+
+    @property
+    def manager(self) -> SessionManager:
+        """The sessions of the current application, seen from outside a request.
+
+        Raises:
+            ConfigurationError: no application is active, and none was given to the constructor.
+        """
+        app = self._app() if self._app is not None else None
+        if has_app_context() and EXTENSION in current_app.extensions:
+            return get_manager()
+        if app is None:
+            raise ConfigurationError(
+                "which application's sessions? Use `with app.app_context():`, or get_manager(app)"
+            )
+        return get_manager(app)
+
+
+class OpenClawInterface(SessionInterface):
+    """Hands out the session of the driver around the application, or makes and commits one."""
+
+    null_session_class = NoSession
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+
+    def open_session(self, app: Flask, request: Request) -> SessionMixin | None:
+        """The session of this request; nothing is loaded yet. None where `skip_paths` says so."""
+        driver = self.runtime.blocking
+        if request.environ.get(MANAGER_KEY) is self.runtime:
+            outer = session_of_environ(request.environ)
+            found = FlaskSession(outer._x, driver, None)
+            request.environ[SESSION_KEY] = found
+            return found
+        exchange = exchange_of(self.runtime, request.environ)
+        return None if exchange is None else _OwnSession(exchange, driver, None)
+
+    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
+        """Commit a session that no driver will; one that a driver opened is left to it.
+
+        Raises:
+            StoreError, LoginRefused, SessionEnded: nothing was saved.
+        """
+        if not isinstance(session, _OwnSession):
+            return
+        x, driver = session._x, self.runtime.blocking
+        driver.commit(x, failed=response.status_code >= 500)
+        if x.touch_due():
+            driver.touch(x)
+        if x.accessed or x.cookie is not None:
+            headers = x.finish_headers(list(response.headers))
+            response.headers.clear()
+            response.headers.extend(headers)
+
+
+class _OwnSession(FlaskSession):
+    """A session the interface opened itself: nobody else commits it."""
+
+
+def _answered(error: Exception) -> Response:
+    """What the driver would answer, for errors the application did not handle itself."""
+    answer = answer_for(error, [])
+    assert answer is not None  # noqa: S101  # registered for exactly these errors
+    return Response(answer.body, answer.status, answer.headers)
+
+
+def _show_to_templates(app: Flask) -> None:
+    """Let `session.name` in templates find keys first, in imported templates too."""
+    shown = TemplateSession()
+    app.context_processor(lambda: {"session": shown} if has_request_context() else {})
+    if "jinja_env" in app.__dict__:
+        app.jinja_env.globals["session"] = shown
+        return
+    make = app.create_jinja_environment
+
+    def create_jinja_environment() -> Any:
+        environment = make()
+        environment.globals["session"] = shown
+        return environment
+
+    app.create_jinja_environment = create_jinja_environment  # type: ignore[method-assign]
+
+
+def get_session(request: Any = None) -> FlaskSession:
+    """The session of the current request (or of the given one), typed.
+
+    Raises:
+        ConfigurationError: there is no request, no `OpenClaw`, or `skip_paths` covers this path.
+    """
+    if request is None:
+        if not has_request_context():
+            raise ConfigurationError("there is no request here, and so no session")
+        found: Any = request_ctx.session
+    else:
+        found = session_of_environ(request)
+    if not isinstance(found, FlaskSession):
+        raise ConfigurationError(
+            "there is no session here: call OpenClaw(app), and see that skip_paths does not "
+            "cover this path"
+        )
+    return found
+
+
+def get_manager(app: Flask | None = None) -> SessionManager:
+    """The manager of the sessions of an application, by default the current one.
+
+    Raises:
+        ConfigurationError: it has no `OpenClaw`, or there is no current application.
+    """
+    if app is None:
+        if not has_app_context():
+            raise ConfigurationError("there is no current application: use app.app_context()")
+        app = cast(Flask, cast(Any, current_app)._get_current_object())
+    runtime = app.extensions.get(EXTENSION)
+    if not isinstance(runtime, Runtime):
+        raise ConfigurationError(f"{app.name} has no sessions of ours: call OpenClaw(app)")
+    return SessionManager(runtime)
+
+
+current_session = cast(FlaskSession, LocalProxy(get_session))
+"""The session of the current request, for type checkers as well; the same as `flask.session`."""
