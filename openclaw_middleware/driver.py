@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from .core.breaker import Breaker
 from .core.commit import Commit
 from .core.contest import Contest
 from .core.exchange import Exchange
@@ -55,11 +56,12 @@ class Driver:
 
     def __init__(self, store: Store) -> None:
         self.store = store
+        self.breaker = Breaker()
         self._locks = _Locks()
 
     def load(self, x: Exchange) -> None:
         """Load what the token names; a failure is remembered in the exchange."""
-        x.store = self.store
+        x.store, x.breaker = self.store, self.breaker
         drive(x.load())
 
     def commit(self, x: Exchange, *, failed: bool = False) -> None:
@@ -67,23 +69,23 @@ class Driver:
         commit = Commit(x, failed=failed, pause=time.sleep)
         if commit.due:
             with self._alone(x):
-                x.store = self.store
+                x.store, x.breaker = self.store, self.breaker
                 drive(commit.run())
 
     def take(self, x: Exchange, key: str, default: Any) -> Any:
         """See `core.take`."""
         with self._alone(x):
-            x.store = self.store
+            x.store, x.breaker = self.store, self.breaker
             return drive(take(x, key, default, Contest(x, time.sleep)))
 
     def reload(self, x: Exchange) -> None:
         """See `core.take`."""
-        x.store = self.store
+        x.store, x.breaker = self.store, self.breaker
         drive(reload(x))
 
     def touch(self, x: Exchange) -> None:
         """Start the idle clock anew."""
-        x.store = self.store
+        x.store, x.breaker = self.store, self.breaker
         drive(x.touch())
 
     @contextmanager
@@ -108,11 +110,12 @@ class AsyncDriver:
 
     def __init__(self, store: AsyncStore) -> None:
         self.store = store
+        self.breaker = Breaker()
         self._locks: WeakKeyDictionary[asyncio.AbstractEventLoop, _Locks] = WeakKeyDictionary()
 
     async def load(self, x: Exchange) -> None:
         """Load what the token names; a failure is remembered in the exchange."""
-        x.store = self.store
+        x.store, x.breaker = self.store, self.breaker
         await adrive(x.load())
 
     async def commit(self, x: Exchange, *, failed: bool = False, handshake: bool = False) -> None:
@@ -123,7 +126,7 @@ class AsyncDriver:
 
     async def _commit(self, x: Exchange, commit: Commit) -> None:
         async with self._alone(x):
-            x.store = self.store
+            x.store, x.breaker = self.store, self.breaker
             await adrive(commit.run())
 
     async def take(self, x: Exchange, key: str, default: Any) -> Any:
@@ -132,17 +135,17 @@ class AsyncDriver:
 
     async def _take(self, x: Exchange, key: str, default: Any) -> Any:
         async with self._alone(x):
-            x.store = self.store
+            x.store, x.breaker = self.store, self.breaker
             return await adrive(take(x, key, default, Contest(x, asyncio.sleep)))
 
     async def reload(self, x: Exchange) -> None:
         """See `core.take`."""
-        x.store = self.store
+        x.store, x.breaker = self.store, self.breaker
         await adrive(reload(x))
 
     async def touch(self, x: Exchange) -> None:
         """Start the idle clock anew."""
-        x.store = self.store
+        x.store, x.breaker = self.store, self.breaker
         await adrive(x.touch())
 
     @asynccontextmanager

@@ -78,6 +78,16 @@ class Commit:
             return
         if self.failed:
             self._drop_what_widens()
+        leaving = self.state.ending is not None
+        try:
+            yield from self._all()
+        except StoreError:
+            if leaving:
+                self.x.logout_failed = True
+                self.x.delete_cookie()
+            raise
+
+    def _all(self) -> Steps[None]:
         refused: LoginRefused | None = None
         try:
             yield from self._own_record()

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..errors import CodecError, SessionStateError, StoreError, StoreUnavailable
 from . import events as ev
+from .breaker import Breaker
 from .contract import Ended, Live, Missing
 from .cookies import CookieSpec
 from .desk import Desk
@@ -45,7 +46,7 @@ class Exchange:
     """The session of one request, between the driver and the store.
 
     Attributes:
-        store: set by the driver, of its colour, before a body is run.
+        store, breaker: set by the driver, of its colour, before a body is run.
         failure: the error that kept the session from being loaded, or None.
         started: the response headers have left.
         closed: the request failed; nothing more is written for it.
@@ -59,6 +60,7 @@ class Exchange:
         self.request = request
         self.state = State(desk.mint, desk.encode)
         self.store: Any = None
+        self.breaker = Breaker()
         self.began = desk.monotonic()
         self.trips = 0
         self.spent = 0.0
@@ -137,15 +139,18 @@ class Exchange:
                 operation=verb,
             )
         began = self.desk.monotonic()
+        self.breaker.check(verb, began)
         self.trips += 1
         try:
             answer = yield getattr(self.store, verb)(*args, **keywords)
         except StoreError as error:
+            self.breaker.failed(self.desk.monotonic())
             self.emit(ev.StoreFailed(operation=verb, error=str(error)))
             raise
         finally:
             ended = self.desk.monotonic()
             self.spent += ended - began
+        self.breaker.answered()
         now = getattr(answer, "now", None)
         if now is not None:
             self._clock = (now, ended)
