@@ -50,7 +50,9 @@ class SessionMiddleware:
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
-        exchange = self._exchange(scope)
+        if "session" in scope:
+            scope = self._nested(scope)
+        exchange = None if scope.get(MANAGER_KEY) is self.runtime else self._exchange(scope)
         if exchange is None:
             await self.app(scope, receive, send)
             return
@@ -66,6 +68,29 @@ class SessionMiddleware:
                 raise
         else:
             await reply.finish()
+
+    def _nested(self, scope: Scope) -> Scope:
+        """The scope to work in when a session is there already.
+
+        The same deployment twice is one session. Another deployment (a mounted application with
+        a cookie of its own) has its session for itself, and the outer one stays with its owner.
+        """
+        outer = scope.get(MANAGER_KEY)
+        if outer is self.runtime:
+            return scope
+        if not isinstance(outer, Runtime):
+            raise ConfigurationError(
+                "another session middleware stands around this one and has set "
+                f'scope["session"] to a {type(scope["session"]).__qualname__}: remove it'
+            )
+        name = self.runtime.desk.cookie.name
+        if outer.desk.cookie.name == name:
+            raise ConfigurationError(
+                "two SessionMiddleware of different settings stand around each other and use the "
+                f"cookie {name!r}: remove one, give both the same settings object, or give one "
+                "another cookie_name"
+            )
+        return {**scope}
 
     def _exchange(self, scope: Scope) -> Exchange | None:
         headers: Iterable[tuple[bytes, bytes]] = scope["headers"]
@@ -213,7 +238,7 @@ def get_manager(scope: Any) -> AsyncSessionManager:
     return AsyncSessionManager(runtime)
 
 
-def get_session(scope: Scope) -> Session:
+def get_session(scope: Any) -> Session:
     """The session of an ASGI scope (or of anything with a `scope`), typed.
 
     Raises:

@@ -71,7 +71,7 @@ def runtime_in(client: Any) -> Runtime:
         found = _runtime_at(application)
         if found is not None:
             return found
-        application = getattr(application, "app", None)
+        application = getattr(application, "app", None) or _stack_of(application)
     if hasattr(client, "handler") and hasattr(client, "cookies"):
         from ..adapters.django.conf import runtime as django_runtime
 
@@ -79,6 +79,16 @@ def runtime_in(client: Any) -> Runtime:
     raise ConfigurationError(
         "no session middleware was found behind this test client; is SessionMiddleware added?"
     )
+
+
+def _stack_of(application: Any) -> Any:
+    """The outermost middleware of a Starlette application, built as its first request would."""
+    if getattr(application, "middleware_stack", None) is None:
+        build = getattr(application, "build_middleware_stack", None)
+        if build is None:
+            return None
+        application.middleware_stack = build()
+    return application.middleware_stack
 
 
 def _runtime_at(application: Any) -> Runtime | None:
