@@ -61,6 +61,11 @@ class RedisBodies(StoreBodies):
         # of the class, because the libraries in use are a matter of the process
         RedisBodies.driver_errors = clients.errors_of_libraries()
         self._across = self._ready is not None and clients.is_sharded(self._ready)
+        # An asyncio Cluster client that is first used by many at once, or again after it lost its
+        # nodes, asks any node and then closes connections under those who use them.
+        self._initialize = (
+            getattr(self._ready, "initialize", None) if self._awaited and self._across else None
+        )
         self.capabilities = Capabilities(
             name="redis",
             shared=True,
@@ -97,6 +102,8 @@ class RedisBodies(StoreBodies):
         script = wire.script(name)
         client = self._client()
         try:
+            if self._initialize is not None:
+                yield self._initialize()
             raw = yield client.execute_command("EVALSHA", script.sha, len(keys), *keys, *args)
         except self.driver_errors as error:
             if not clients.is_unknown_script(error):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import subprocess
 import threading
 import time
 from contextlib import suppress
@@ -13,6 +12,8 @@ import redis
 from openclaw_middleware.stores.base import StoreOptions
 from openclaw_middleware.stores.redis import AsyncRedisStore, RedisStore
 from openclaw_middleware.testing.conformance_bench import Bench
+from tests.server_engines import REDIS
+from tests.server_process import _free_port
 
 
 def store_of(source, options=None, colour="sync"):
@@ -98,17 +99,32 @@ class LossyProxy:
             end.close()
 
 
-def make_cluster(servers) -> None:
-    """Join servers to a Cluster of masters, and wait until all of them know all slots."""
-    nodes = [f"127.0.0.1:{server.port}" for server in servers]
-    subprocess.run(
-        ["redis-cli", "--cluster", "create", *nodes, "--cluster-yes"],
-        check=True,
-        capture_output=True,
-        timeout=60,
-    )
+def start_cluster(servers, size: int = 3):
+    """Servers joined to a Cluster of masters, all of which serve all slots."""
+    # The usual bus port, 10000 above, lies where the kernel numbers outgoing connections.
+    buses = [_free_port() for _ in range(size)]
+    options = ("--cluster-enabled", "yes", "--cluster-port")
+    started = [servers.start(REDIS, *options, str(bus)) for bus in buses]
+    nodes = [redis.Redis.from_url(server.url) for server in started]
+    share = 16384 // size + 1
+    for number, node in enumerate(nodes):
+        slots = range(number * share, min((number + 1) * share, 16384))
+        node.execute_command("CLUSTER ADDSLOTS", *slots)
+        node.execute_command("CLUSTER SET-CONFIG-EPOCH", number + 1)
+        node.execute_command("CLUSTER MEET", "127.0.0.1", started[0].port, buses[0])
     patience = time.monotonic() + 30
-    for server in servers:
-        with redis.Redis.from_url(server.url) as client:
-            while b"cluster_state:ok" not in client.execute_command("CLUSTER INFO", NEVER_DECODE=1):
-                assert time.monotonic() < patience
+    while not all(_serves_all(node, size) for node in nodes):
+        assert time.monotonic() < patience, "the Cluster does not come together"
+        time.sleep(0.05)
+    for node in nodes:
+        node.close()
+    return started
+
+
+def _serves_all(node, size: int) -> bool:
+    state = node.execute_command("CLUSTER INFO")
+    return (
+        state["cluster_state"] == "ok"
+        and state["cluster_known_nodes"] == str(size)
+        and state["cluster_slots_ok"] == "16384"
+    )
