@@ -30,6 +30,7 @@ def answer_for(error: BaseException, cookies: list[str]) -> Answer | None:
     headers: Headers = [
         ("Content-Type", "text/plain; charset=utf-8"),
         ("Cache-Control", "no-store"),
+        ("Vary", "Cookie"),
         *(("Set-Cookie", value) for value in cookies),
     ]
     if isinstance(error, StoreError):
