@@ -66,7 +66,7 @@ def describe(
     record: Record, meta: Mapping[str, Any], now: float, rules: Rules, *, current: bool = False
 ) -> SessionInfo:
     """The public view of a record under the limits configured now."""
-    policy = rules.policy_of(record)
+    policy = rules.limits_of(record)
     started = record.created_at if record.authenticated_at is None else record.authenticated_at
     return SessionInfo(
         id=record.id,

@@ -17,6 +17,21 @@ from .core.token import Token, parse
 SALT = b"openclaw-middleware.token.1"
 
 
+class _Signer(Signer):
+    """Derives each key once: the salt never changes, and every request verifies."""
+
+    def __init__(self, keys: list[bytes]) -> None:
+        self._derived: dict[bytes | str, bytes] = {}
+        super().__init__(keys, salt=SALT, key_derivation="hmac", digest_method=hashlib.sha256)
+
+    def derive_key(self, secret_key: str | bytes | None = None) -> bytes:
+        key = self.secret_keys[-1] if secret_key is None else secret_key
+        derived = self._derived.get(key)
+        if derived is None:
+            derived = self._derived[key] = super().derive_key(key)
+        return derived
+
+
 class TokenSigner:
     """The first key signs, all keys verify.
 
@@ -26,12 +41,7 @@ class TokenSigner:
 
     def __init__(self, keys: Sequence[str]) -> None:
         # itsdangerous takes the oldest key first and signs with the last one.
-        self._signer = Signer(
-            [key.encode("utf-8") for key in reversed(keys)],
-            salt=SALT,
-            key_derivation="hmac",
-            digest_method=hashlib.sha256,
-        )
+        self._signer = _Signer([key.encode("utf-8") for key in reversed(keys)])
 
     def sign(self, token: Token) -> str:
         """The cookie's value."""

@@ -130,16 +130,17 @@ class TrackedData:
         Containers the application holds stay the same objects, so that it can go on with them.
         """
         watched = list(self._before)
-        for key in [key for key in self.data if key not in stored]:
-            del self.data[key]
-        for key, value in stored.items():
-            self.data[key] = _adopt(self.data.get(key, MISSING), value)
+        if stored is not self.data:
+            for key in [key for key in self.data if key not in stored]:
+                del self.data[key]
+            for key, value in stored.items():
+                self.data[key] = _adopt(self.data.get(key, MISSING), value)
         self._pristine = pristine
         self._before = {}
         self._set = set()
         self._applied = {}
         for key in watched:
-            if key in self.data:
+            if type(self.data.get(key)) not in _FIXED:
                 self._watch(key)
 
     def base(self) -> dict[str, Any]:

@@ -71,7 +71,6 @@ class Exchange:
         self.logout_failed = False
         self.closed = False
         self.dead = False
-        self.loaded = False
         self.hand_out: Token | None = None
         self.promote = False
         self.renew = False
@@ -80,9 +79,11 @@ class Exchange:
         self.stray: list[CookieSpec] = []
         self._clock: tuple[float, float] | None = None
         self._touched = False
-        self.token = self._find_token() if request.cookies else None
-        if self.token is None:
-            self.loaded = True
+        self.token: Token | None = None
+        # A signature is only checked when somebody wants the session.
+        self.loaded = not request.cookies or not any(
+            spec.name in request.cookies for spec in (desk.cookie, *desk.previous_cookies)
+        )
 
     # -- the token
 
@@ -165,11 +166,14 @@ class Exchange:
 
     def load(self) -> Steps[None]:
         """Load what the token names; a failing store is remembered, not raised."""
-        token = self.token
-        if self.loaded or self.failure is not None or token is None:
+        if self.loaded or self.failure is not None:
+            return
+        self.token = self._find_token()
+        if self.token is None:
+            self.loaded = True
             return
         try:
-            yield from self._load(token)
+            yield from self._load(self.token)
         except StoreError as error:
             self.failure = error
         else:
@@ -208,7 +212,7 @@ class Exchange:
             self._bury(EndReason.THEFT)
             return
         if now >= self.rules.not_after(record):
-            idle = record.last_active_at + self.rules.policy_of(record).idle
+            idle = record.last_active_at + self.rules.limits_of(record).idle
             self._bury(EndReason.IDLE if now >= idle else EndReason.ABSOLUTE)
             return
         if self.stand_on(record):
@@ -284,7 +288,7 @@ class Exchange:
         self._touched = True
         self.state.keep_alive = False
         # The idle part of not_after is what a touch extends; only the absolute part still holds.
-        absolute = self.rules.policy_of(record).absolute
+        absolute = self.rules.limits_of(record).absolute
         started = record.created_at if record.authenticated_at is None else record.authenticated_at
         yield from self.trip("touch", record.id, not_after=started + absolute)
 
@@ -292,7 +296,7 @@ class Exchange:
 
     def send_token(self, token: Token, record: Record, *, postponable: bool = False) -> None:
         """Let the response carry this token; a postponable one can as well go with a later one."""
-        policy = self.rules.policy_of(record)
+        policy = self.rules.limits_of(record)
         max_age = None
         if policy.persistent and self._clock is not None:
             started = (

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from ..errors import ConfigurationError
 from .contract import Limit
@@ -85,6 +85,14 @@ PRESETS: Mapping[str, Policy] = MappingProxyType(
 )
 
 
+class Limits(NamedTuple):
+    """The effective limits of one record, in seconds."""
+
+    idle: float
+    absolute: float
+    persistent: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
     """Everything the core decides by; built once from the settings.
@@ -117,22 +125,22 @@ class Rules:
     identity_key: str | None = None
     client_info: Literal["none", "user_agent", "full"] = "none"
 
-    def policy_of(self, record: Record) -> Policy:
-        """The policy a stored record lives under now: each limit the stored one or, where the
+    def limits_of(self, record: Record) -> Limits:
+        """What a stored record lives under now: each limit the stored one or, where the
         configured one is smaller, that. A policy that is no longer configured counts as
         "default", and a session's own idle limit ("custom") stands under the default's absolute.
         """
         configured = self.policies.get(record.policy) or self.policies["default"]
-        idle = record.idle_timeout
-        if record.policy not in (CUSTOM, CUSTOM_PERSISTENT):
-            idle = min(idle, configured.idle)
         absolute = min(record.absolute_timeout, configured.absolute)
-        persistent = configured.persistent or record.policy == CUSTOM_PERSISTENT
-        return Policy(min(idle, absolute), absolute, persistent)
+        if record.policy in (CUSTOM, CUSTOM_PERSISTENT):
+            persistent = record.policy == CUSTOM_PERSISTENT
+            return Limits(min(record.idle_timeout, absolute), absolute, persistent)
+        idle = min(record.idle_timeout, configured.idle, absolute)
+        return Limits(idle, absolute, configured.persistent)
 
     def not_after(self, record: Record) -> float:
         """Epoch seconds at which the record ends by the limits configured now."""
-        policy = self.policy_of(record)
+        policy = self.limits_of(record)
         started = record.created_at if record.authenticated_at is None else record.authenticated_at
         return min(record.last_active_at + policy.idle, started + policy.absolute)
 

@@ -18,7 +18,7 @@ from .exchange import Exchange
 from .follow import follow_with_changes, follow_with_logout
 from .making import new_record, sealed, under_policy, write_id
 from .record import EndReason, Record
-from .state import Draft
+from .state import Content, Draft
 from .steps import Steps
 
 
@@ -52,7 +52,7 @@ class Saving:
             self._tell_login(record, None)
         else:
             x.emit(ev.SessionCreated(session_id=record.id, user_id=record.user_id))
-        self._introduce(record, draft)
+        self._introduce(record, draft, data)
 
     def succeed(self, record: Record, draft: Draft) -> Steps[None]:
         """End the record and put the drafted one in its place, merging what came between.
@@ -85,7 +85,7 @@ class Saving:
                 return
             self._admitted(result, new)
             self._tell_succession(record, new, draft, reason)
-            self._introduce(new, draft)
+            self._introduce(new, draft, data)
             return
 
     def save(self, record: Record) -> Steps[None]:
@@ -116,9 +116,8 @@ class Saving:
             seen = result.now if active else record.last_active_at
             if state.policy:
                 self._tell_policy(wanted, state.policy)
-            self._rebase(
-                replace(wanted, version=result.version, write_id=mark, last_active_at=seen)
-            )
+            stored = replace(wanted, version=result.version, write_id=mark, last_active_at=seen)
+            self._rebase(stored, data)
             return
 
     def end(self, record: Record) -> Steps[None]:
@@ -205,23 +204,26 @@ class Saving:
             # A persistent cookie's Max-Age follows the limit.
             x.send_token(x.hand_out or x.token, record)
 
-    def _introduce(self, record: Record, draft: Draft) -> None:
+    def _introduce(self, record: Record, draft: Draft, data: dict[str, Any]) -> None:
         """The new record is stored: it is the ground from here on, and its token goes out."""
         x = self.x
-        self._rebase(record)
+        self._rebase(record, data)
         x.hand_out = None
         x.promote = False
         x.dead = False
         x.token = draft.token
         x.send_token(draft.token, record)
 
-    def _rebase(self, record: Record) -> None:
+    def _rebase(self, record: Record, stored: dict[str, Any]) -> None:
         """What was just written is the ground; the application's objects stay the same."""
         x = self.x
-        read = x.reader(record)
-        if read is None:
-            raise StoreConflict("what was just sealed does not open", operation="save")
+        unseal = x.desk.sealer.unseal
+
+        def read() -> Content:
+            data, meta = unseal(record).decode()
+            return data, meta
+
         data = x.state.data
-        data.rebase(read()[0], lambda: read()[0])
+        data.rebase(stored, lambda: read()[0])
         x.state.stand_on(record, read, data)
         x.mark_touched()
