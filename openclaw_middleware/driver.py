@@ -66,6 +66,8 @@ class Driver:
 
     def commit(self, x: Exchange, *, failed: bool = False) -> None:
         """Write what must be written; what failed is raised."""
+        if not x.accessed:
+            return
         commit = Commit(x, failed=failed, pause=time.sleep)
         if commit.due:
             with self._alone(x):
@@ -120,6 +122,8 @@ class AsyncDriver:
 
     async def commit(self, x: Exchange, *, failed: bool = False, handshake: bool = False) -> None:
         """Write what must be written, to the end even when the request is cancelled."""
+        if not x.accessed:
+            return
         commit = Commit(x, failed=failed, handshake=handshake, pause=asyncio.sleep)
         if commit.due:
             await _to_the_end(self._commit(x, commit))
