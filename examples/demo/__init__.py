@@ -1,0 +1,1 @@
+"""The demo: a notepad that lives in a session, and beside it what the middleware did for it."""
