@@ -34,6 +34,7 @@ from .per_loop import PerLoop, PerProcess
 from .sql_bodies import SQLBodies
 from .sql_engines import Source, open_asynchronous, open_blocking, parse
 from .sql_errors import is_deadlock, is_missing_table, is_timeout
+from .sql_loops import LoopEngine, abandon, keep_for_parent
 from .sql_statements import FLAVOURS, Statements
 from .sql_tables import CREATE_COMMAND, Tables
 
@@ -43,11 +44,6 @@ T = TypeVar("T")
 REPEATS = 5
 # Creating tables may wait for another process that creates them.
 PATIENCE = 30.0
-
-
-# Engines inherited from a parent process: their connections are the parent's, and collecting them
-# could end its conversations.
-_INHERITED: list[Any] = []
 
 
 class _SQLStore(SQLBodies):
@@ -129,7 +125,7 @@ class SQLStore(_SQLStore, Store):
         self._given: Engine | None = None
         if isinstance(source, str):
             parsed = parse(source)
-            self._held = PerProcess(lambda: open_blocking(parsed, options), _INHERITED.append)
+            self._held = PerProcess(lambda: open_blocking(parsed, options), keep_for_parent)
             self._set_up(parsed, self._held.get().dialect, options)
             weakref.finalize(self, _dispose, self._held)
         elif isinstance(source, Engine):
@@ -198,9 +194,7 @@ class AsyncSQLStore(_SQLStore, AsyncStore):
         self._given: AsyncEngine | None = None
         if isinstance(source, str):
             parsed = parse(source)
-            self._held = PerLoop(
-                lambda: open_asynchronous(parsed, options), AsyncEngine.dispose, _abandon
-            )
+            self._held = PerLoop(lambda: LoopEngine(parsed, options), LoopEngine.close, abandon)
             self._set_up(parsed, open_asynchronous(parsed, options).dialect, options)
         elif isinstance(source, AsyncEngine):
             self._set_up(None, source.dialect, options)
@@ -213,7 +207,7 @@ class AsyncSQLStore(_SQLStore, AsyncStore):
             )
 
     def _engine(self) -> AsyncEngine:
-        return self._given if self._given is not None else self._held.get()
+        return self._given if self._given is not None else self._held.get().engine
 
     async def _run(self, body: Body[T], *args: Any) -> T:
         attempt = 0
@@ -271,8 +265,3 @@ def _dispose(held: PerProcess[Engine]) -> None:
     engine = held.pop()
     if engine is not None:
         engine.dispose()
-
-
-def _abandon(engine: AsyncEngine) -> None:
-    """Release the sockets of an engine whose loop is closed, without that loop."""
-    _INHERITED.append(engine)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any, TypeVar
 
 from sqlalchemy.exc import IntegrityError
@@ -260,13 +259,16 @@ class SQLBodies(StoreBodies):
         values["idle_timeout"] = min(record.idle_timeout, FOREVER)
         values["absolute_timeout"] = min(record.absolute_timeout, FOREVER)
         inserted: Any = 0
-        with suppress(IntegrityError):
+        try:
             inserted = yield from self._ask(
                 self.statements.insert,
                 started=started,
                 retention=self.options.ended_retention,
                 **values,
             )
+        except IntegrityError:
+            if self.statements.flavour.ignore or (yield from self._row(record.id)).id is None:
+                raise
         if not inserted:
             return None
         returning = self.statements.flavour.returning

@@ -127,6 +127,7 @@ class Lab:
     def close(self) -> None:
         for store in self._opened:
             store.finish()
+        self.other.close()  # its connections may be those of a server that was restarted
         with self.other._engine().connect() as connection:
             for table in reversed(self.other.tables.metadata.sorted_tables):
                 connection.execute(text(f"DROP TABLE IF EXISTS {table.name}"))
