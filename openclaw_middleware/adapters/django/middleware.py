@@ -1,0 +1,236 @@
+"""Django's driver: in place of `django.contrib.sessions.middleware.SessionMiddleware`.
+
+Sync and async, without a thread of its own. The session is loaded on first access and committed
+when the response comes back from the inner middleware; every decision is the core's. How headers,
+cookies and our own answers get onto a Django response is in `response`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, cast
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.conf import settings
+from django.contrib.sessions.middleware import SessionMiddleware as StockMiddleware
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+
+from ...core.commit import Commit
+from ...core.events import logger
+from ...core.exchange import Exchange, RequestInfo
+from ...errors import SessionError
+from . import conf
+from .deployment import Deployment
+from .response import apply_headers, refusal, warn_of_plain_http
+from .session import DjangoSession, SkippedSession
+
+GetResponse = Callable[[HttpRequest], Any]
+
+
+class SessionMiddleware(StockMiddleware):
+    """Puts a `DjangoSession` on `request.session`, with all promises.
+
+    A subclass of Django's only because the admin asks for one; nothing of it runs. Settings are
+    read when a request comes, so `override_settings` works.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+        self.async_mode = iscoroutinefunction(get_response)
+        if self.async_mode:
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest) -> Any:
+        if self.async_mode:
+            return self.__acall__(request)
+        turn = _Turn(request)
+        response = cast("HttpResponseBase", self.get_response(request))
+        return turn.finish(response)
+
+    async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
+        turn = _Turn(request)
+        response = await cast("Awaitable[HttpResponseBase]", self.get_response(request))
+        return await turn.afinish(response)
+
+    def process_exception(
+        self, request: HttpRequest, exception: Exception
+    ) -> HttpResponseBase | None:
+        """An outage or a refused sign-in that a view let through is no server error of its own:
+        answered before Django reports one."""
+        exchange = getattr(request, "_openclaw_exchange", None)
+        if not isinstance(exchange, Exchange) or not isinstance(exception, SessionError):
+            return None
+        return refusal(exception, exchange)
+
+    def process_request(self, request: HttpRequest) -> None:
+        raise NotImplementedError
+
+    def process_response(self, request: Any, response: Any) -> Any:
+        raise NotImplementedError
+
+
+class _Turn:
+    """One request and its response."""
+
+    def __init__(self, request: HttpRequest) -> None:
+        self.request = request
+        self.deployment: Deployment = conf.runtime()
+        self.exchange = _exchange(self.deployment, request)
+        if self.exchange is None:
+            empty = Exchange(self.deployment.desk, RequestInfo())
+            request.session = SkippedSession(empty, self.deployment)
+            return
+        self.session = DjangoSession(self.exchange, self.deployment)
+        request.session = self.session
+        request._openclaw_exchange = self.exchange  # type: ignore[attr-defined]  # ours
+
+    # -- blocking
+
+    def finish(self, response: HttpResponseBase) -> HttpResponseBase:
+        """Commit, and let the response carry what came of it."""
+        x = self.exchange
+        if x is None:
+            return response
+        driver = self.deployment.blocking
+        try:
+            if self._every_request(x):
+                driver.load(x)
+                x.accessed = x.failure is None
+            self._settle(x)
+            driver.commit(x, failed=response.status_code >= 500)
+            self._outage(x, response)
+            if x.touch_due() and not x.touch_can_wait():
+                driver.touch(x)
+        except SessionError as error:
+            return self._refuse(x, response, error)
+        return self._go(x, response)
+
+    def _after(self) -> None:
+        """What the response left to do: late changes, and a touch that could wait.
+
+        It runs when the server closes the response; under ASGI that is in a thread of Django's.
+        """
+        x = self.exchange
+        if x is None or x.closed:
+            return
+        if not Commit(x, pause=time.sleep).due and not x.touch_due():
+            return
+        try:
+            driver = self.deployment.blocking
+            driver.commit(x)
+            if x.touch_due():
+                driver.touch(x)
+        except SessionError:
+            logger.exception("changes made after the response had started could not be stored")
+        finally:
+            x.closed = True
+
+    # -- awaited
+
+    async def afinish(self, response: HttpResponseBase) -> HttpResponseBase:
+        """`finish`, awaited; a touch that is due goes out at once, there is no later."""
+        x = self.exchange
+        if x is None:
+            return response
+        driver = self.deployment.asynchronous
+        try:
+            if self._every_request(x):
+                await driver.load(x)
+                x.accessed = x.failure is None
+            self._settle(x)
+            await driver.commit(x, failed=response.status_code >= 500)
+            self._outage(x, response)
+            if x.touch_due():
+                await driver.touch(x)
+        except SessionError as error:
+            return self._refuse(x, response, error)
+        response = self._go(x, response)
+        if getattr(response, "is_async", False):
+            stream: Any = response
+            stream.streaming_content = self._watched(stream.streaming_content)
+        return response
+
+    async def _watched(self, parts: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        """The stream, with the changes made in it committed at its end."""
+        x = self.exchange
+        failed = True
+        try:
+            async for part in parts:
+                yield part
+            failed = False
+        finally:
+            if x is not None and not x.closed:
+                x.closed = True
+                try:
+                    await self.deployment.asynchronous.commit(x, failed=failed)
+                except SessionError:
+                    logger.exception("changes made while streaming could not be stored")
+
+    # -- both
+
+    def _every_request(self, x: Exchange) -> bool:
+        """SESSION_SAVE_EVERY_REQUEST: every request is activity, used session or not."""
+        if x.loaded or x.failure is not None or x.request.passive:
+            return False
+        return bool(settings.SESSION_SAVE_EVERY_REQUEST)
+
+    def _settle(self, x: Exchange) -> None:
+        if self.request.session is self.session:
+            self.session.settle()
+
+    def _outage(self, x: Exchange, response: HttpResponseBase) -> None:
+        failure = x.outage_behind(response.status_code)
+        if failure is not None:
+            raise failure
+
+    def _refuse(
+        self, x: Exchange, response: HttpResponseBase, error: SessionError
+    ) -> HttpResponseBase:
+        answer = refusal(error, x)
+        if answer is None:
+            raise error
+        x.started = x.closed = True
+        # Closing the new response closes what the old one held.
+        _closers(answer).append(response.close)
+        return answer
+
+    def _go(self, x: Exchange, response: HttpResponseBase) -> HttpResponseBase:
+        x.started = True
+        x.closed = response.status_code >= 500
+        if x.accessed or x.cookie is not None:
+            apply_headers(x, response)
+            warn_of_plain_http(x, self.request)
+        if not x.closed and (x.token is not None or x.accessed):
+            _closers(response).append(self._after)
+        return response
+
+
+def _closers(response: HttpResponseBase) -> list[Callable[[], object]]:
+    """What Django calls when the server closes the response; its own handlers add to it."""
+    closers: list[Callable[[], object]] = response._resource_closers  # type: ignore[attr-defined]
+    return closers
+
+
+def _exchange(deployment: Deployment, request: HttpRequest) -> Exchange | None:
+    meta = request.META
+
+    def header(wanted: str) -> str | None:
+        value: str | None = meta.get("HTTP_" + wanted.upper().replace("-", "_"))
+        return value
+
+    return deployment.exchange(
+        _cookies(request), request.path, request.method or "GET", header, meta.get("REMOTE_ADDR")
+    )
+
+
+def _cookies(request: HttpRequest) -> str:
+    """The `Cookie` header. Django joins several by commas, which HTTP/2 sends as a matter of course
+    and which are no separators of cookies."""
+    scope = getattr(request, "scope", None)
+    if scope is None:
+        plain: str = request.META.get("HTTP_COOKIE", "")
+        return plain
+    found = [value.decode("latin-1") for name, value in scope["headers"] if name == b"cookie"]
+    return "; ".join(found)
