@@ -1,13 +1,12 @@
 """Sessions in an SQL database: SQLite, PostgreSQL, MariaDB or MySQL, by SQLAlchemy.
 
-The two colours of the store: each opens a connection for a body of `sql_bodies` and closes it for
+The two colours of the store: each opens a connection for a verb's body and closes it for
 good when anything goes wrong, so that nothing half-way is ever pooled. Engines are our own, and
 transactions always are, even on a ready engine.
 """
 
 from __future__ import annotations
 
-import math
 import sqlite3
 import time
 import weakref
@@ -17,7 +16,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from ..core.contract import Capabilities
-from ..core.steps import Steps, adrive, drive
+from ..core.steps import adrive, drive
 from ..errors import ConfigurationError, MissingDependency, StoreUnavailable
 from .base import AsyncStore, Body, Store, StoreOptions
 
@@ -32,11 +31,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from .per_loop import PerLoop, PerProcess
 from .sql_bodies import SQLBodies
-from .sql_engines import Source, open_asynchronous, open_blocking, parse
+from .sql_engines import open_asynchronous, open_blocking
 from .sql_errors import is_deadlock, is_missing_table, is_timeout
+from .sql_flavours import FLAVOURS
 from .sql_loops import LoopEngine, abandon, keep_for_parent
-from .sql_statements import FLAVOURS, Statements
+from .sql_records import on_connection
+from .sql_statements import Statements
 from .sql_tables import CREATE_COMMAND, Tables
+from .sql_urls import Source, parse
 
 T = TypeVar("T")
 
@@ -149,7 +151,7 @@ class SQLStore(_SQLStore, Store):
             try:
                 with self._engine().connect() as connection:
                     try:
-                        return drive(_on(connection, body(*args), deadline))
+                        return drive(on_connection(connection, body(*args), deadline))
                     except BaseException:
                         connection.invalidate()
                         raise
@@ -216,7 +218,7 @@ class AsyncSQLStore(_SQLStore, AsyncStore):
             try:
                 async with self._engine().connect() as connection:
                     try:
-                        return await adrive(_on(connection, body(*args)))
+                        return await adrive(on_connection(connection, body(*args)))
                     except BaseException:
                         await connection.invalidate()
                         raise
@@ -241,24 +243,6 @@ class AsyncSQLStore(_SQLStore, AsyncStore):
     async def close(self) -> None:
         if self._given is None:
             await self._held.close()
-
-
-def _on(connection: Any, steps: Steps[T], deadline: float = math.inf) -> Steps[T]:
-    """Run the statements a body yields on one connection, and hand it rows or a count."""
-    try:
-        statement, parameters = next(steps)
-        while True:
-            if time.monotonic() >= deadline:
-                raise TimeoutError("the statements together took too long")
-            try:
-                result = yield connection.execute(statement, parameters)
-            except BaseException as error:
-                statement, parameters = steps.throw(error)
-            else:
-                answer = result.all() if result.returns_rows else result.rowcount
-                statement, parameters = steps.send(answer)
-    except StopIteration as done:
-        return done.value  # type: ignore[no-any-return]  # StopIteration.value is untyped
 
 
 def _dispose(held: PerProcess[Engine]) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 from sqlalchemy import event
 
 from .base import StoreOptions
-from .sql_engines import Source, open_asynchronous
+from .sql_engines import open_asynchronous
+from .sql_urls import Source
 
 # Engines inherited from a parent process. Their connections are the parent's: collecting them
 # could end its conversations, and drop the locks a child has on the same SQLite file.

@@ -45,8 +45,8 @@ class LimitedConnection(psycopg.Connection[Any]):
     limit = 1.0
 
     @classmethod
-    def _connect_gen(cls, conninfo: str = "") -> Any:
-        return _limited(super()._connect_gen(conninfo), cls.limit, None)
+    def _connect_gen(cls, conninfo: str = "", **options: Any) -> Any:
+        return _limited(super()._connect_gen(conninfo, **options), cls.limit, None)
 
     def wait(self, gen: Any, interval: float = INTERVAL, timeout: float | None = None) -> Any:
         try:
@@ -61,8 +61,8 @@ class LimitedAsyncConnection(psycopg.AsyncConnection[Any]):
     limit = 1.0
 
     @classmethod
-    def _connect_gen(cls, conninfo: str = "") -> Any:
-        return _limited(super()._connect_gen(conninfo), cls.limit, None)
+    def _connect_gen(cls, conninfo: str = "", **options: Any) -> Any:
+        return _limited(super()._connect_gen(conninfo, **options), cls.limit, None)
 
     async def wait(
         self,

@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from openclaw_middleware.core.contract import Conflict, Ended, Live, Missing, Saved
 from openclaw_middleware.core.record import EndReason
 from openclaw_middleware.errors import ConfigurationError, MissingDependency, StoreUnavailable
-from openclaw_middleware.stores import sql_engines
+from openclaw_middleware.stores import sql_engines, sql_urls
 from openclaw_middleware.stores.base import StoreOptions
 from openclaw_middleware.stores.sql import AsyncSQLStore, SQLStore
 from tests.stores.sql_lab import OPTIONS, Blocking, Lab, each
@@ -82,13 +82,13 @@ class TestURLs:
 
     @pytest.mark.parametrize("scheme", ["postgresql", "postgres"])
     def test_they_name_no_colour(self, scheme):
-        source = sql_engines.parse(f"{scheme}://u:p@h/d")
+        source = sql_urls.parse(f"{scheme}://u:p@h/d")
         assert sql_engines.open_blocking(source, OPTIONS).driver == "psycopg"
         assert sql_engines.open_asynchronous(source, OPTIONS).driver == "psycopg"
 
     @pytest.mark.parametrize("scheme", ["mysql", "mariadb"])
     def test_nor_a_driver(self, scheme):
-        source = sql_engines.parse(f"{scheme}://u:p@h/d")
+        source = sql_urls.parse(f"{scheme}://u:p@h/d")
         assert sql_engines.open_blocking(source, OPTIONS).driver == "pymysql"
         assert sql_engines.open_asynchronous(source, OPTIONS).driver == "asyncmy"
 

@@ -83,12 +83,16 @@ class TestUncommittedSave:
 
 
 class TestUncommittedLogin:
-    def test_log_out_everywhere_waits_for_it_and_counts_it(self, lab):
+    @pytest.mark.parametrize("known", [0, 1])
+    def test_log_out_everywhere_waits_for_it_and_counts_it(self, lab, known):
+        """Whether the user's row is there already, or is part of what is not committed yet."""
+        for _ in range(known):
+            lab.live()
         record = lab.record()
         answer = lab.contend(
             lab.other._create(record, None), "end_user", record.tag, EndReason.REVOKED
         )
-        assert answer.ended == 1
+        assert answer.ended == 1 + known
         assert lab.store.load(record.id).reason is EndReason.REVOKED
 
     def test_of_a_new_user_as_well(self, lab):

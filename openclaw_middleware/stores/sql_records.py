@@ -1,0 +1,252 @@
+"""Verbs of the SQL store on one record. A body yields statement and parameters, and gets rows.
+
+Verbs of one statement run in autocommit, so they cost one trip; `_atomic` makes a transaction of
+the others. Locks are always taken in the same order: users by tag, then sessions. Whoever needs to
+see what others committed while it waited for a lock asks in a new statement. Connections, engines
+and colours are the business of `sql`.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+from sqlalchemy.sql.elements import TextClause
+
+from ..core.contract import (
+    Conflict,
+    Ended,
+    EndResult,
+    Live,
+    Loaded,
+    Missing,
+    Saved,
+    SaveResult,
+    TouchResult,
+)
+from ..core.record import EndReason, Record, tag_of
+from ..core.steps import Steps
+from .base import StoreBodies
+from .sql_statements import RECORD, Statements
+from .sql_tables import ID_LENGTH
+
+T = TypeVar("T")
+Rows = Sequence[Any]
+
+# Not every engine keeps an infinite number; no sum of this one overflows.
+FOREVER = 1e300
+# Columns of a record, in order; what else a statement answers comes behind them.
+WIDTH = len(RECORD)
+
+_IDLE, _ABSOLUTE = RECORD.index("idle_timeout"), RECORD.index("absolute_timeout")
+well_formed = re.compile(rf"[!-~]{{1,{ID_LENGTH}}}").fullmatch
+
+
+class Refused(Exception):
+    """Leaves a transaction, undoing it; `answer` is what the verb answers."""
+
+    def __init__(self, answer: Any) -> None:
+        self.answer = answer
+
+
+class SQLRecords(StoreBodies):
+    """Verbs over `statements`; the shells add the connection."""
+
+    statements: Statements
+
+    def _ask(self, statement: TextClause, **parameters: Any) -> Steps[Any]:
+        if self.statements.flavour.now == ":now":
+            parameters["now"] = round(self.options.clock(), 6)
+        answer = yield statement, parameters
+        return answer
+
+    def _atomic(self, steps: Steps[T]) -> Steps[T]:
+        """Run a body in one transaction. After an error the shell closes the connection."""
+        for statement in self.statements.begin:
+            yield statement, {}
+        try:
+            result = yield from steps
+        except Refused as refused:
+            yield self.statements.rollback, {}
+            return refused.answer  # type: ignore[no-any-return]  # the body's own answer
+        yield self.statements.commit, {}
+        return result
+
+    def _write(self, steps: Steps[T]) -> Steps[T]:
+        """Run a body that begins with one conditional UPDATE.
+
+        It needs no transaction where the engine tells the time after waiting for the lock; the
+        application's clock is read before a statement is sent, so there the lock comes first.
+        """
+        return self._atomic(steps) if self.statements.flavour.now == ":now" else steps
+
+    def _now(self) -> Steps[float]:
+        rows: Rows = yield from self._ask(self.statements.now)
+        return float(rows[0][0])
+
+    def _row(self, session_id: str) -> Steps[Any]:
+        rows: Rows = yield from self._ask(
+            self.statements.load, id=session_id, tag=tag_of(session_id)
+        )
+        return rows[0]
+
+    def _judge(self, row: Any, not_after: float = math.inf) -> Loaded:
+        """The one place that tells a live record from one that is over."""
+        now = row.now
+        if row.id is None:
+            return Missing(now)
+        if row.ended_at is not None:
+            reason = _reason(row.end_reason)
+            return Ended(row.id, reason, row.ended_at, now, row.user_id, row.successor)
+        record = record_of(row)
+        if row.not_before is not None and record.valid_from <= row.not_before:
+            return Ended(record.id, _reason(row.user_reason), row.not_before, now, record.user_id)
+        expired = record.expired(now)
+        if expired is None and now >= not_after:
+            expired = EndReason.ABSOLUTE
+        if expired is None:
+            return Live(record, now)
+        return Ended(record.id, expired, min(record.deadline, not_after), now, record.user_id)
+
+    def _load(self, session_id: str) -> Steps[Loaded]:
+        if not well_formed(session_id):
+            return Missing((yield from self._now()))
+        return self._judge((yield from self._row(session_id)))
+
+    def _save(
+        self, record: Record, write_id: str, active: bool, not_after: float
+    ) -> Steps[SaveResult]:
+        return self._write(self._update(record, write_id, active, not_after))
+
+    def _update(
+        self, record: Record, write_id: str, active: bool, not_after: float
+    ) -> Steps[SaveResult]:
+        if not well_formed(record.id):
+            return Missing((yield from self._now()))
+        statements = self.statements
+        written: Any = yield from self._ask(
+            statements.save_active if active else statements.save,
+            id=record.id,
+            tag=record.tag,
+            version=record.version,
+            write_id=write_id,
+            payload=record.payload,
+            policy=record.policy,
+            idle_timeout=min(record.idle_timeout, FOREVER),
+            absolute_timeout=min(record.absolute_timeout, FOREVER),
+            not_after=min(not_after, FOREVER),
+        )
+        if written:
+            now = written[0][0] if statements.flavour.returning else (yield from self._now())
+            return Saved(record.version + 1, now)
+        row = yield from self._row(record.id)
+        found = self._judge(row, not_after)
+        if not isinstance(found, Live):
+            return found
+        if write_id == row.write_id:
+            return Saved(row.version, row.now)
+        if write_id in row.earlier_writes.split():
+            return Saved(record.version + 1, row.now)
+        return Conflict(found.record, found.now)
+
+    def _touch(self, session_id: str, not_after: float) -> Steps[TouchResult]:
+        touch = self.statements.touch
+        return self._write(
+            self._change(touch, session_id, not_after, not_after=min(not_after, FOREVER))
+        )
+
+    def _rotate(
+        self, session_id: str, generation: int, next_hash: bytes | None
+    ) -> Steps[TouchResult]:
+        parameters: dict[str, Any] = {"generation": generation}
+        statement = self.statements.promote
+        if next_hash is not None:
+            statement, parameters = self.statements.offer, parameters | {"next_hash": next_hash}
+        return self._write(self._change(statement, session_id, math.inf, **parameters))
+
+    def _change(
+        self, statement: TextClause, session_id: str, deadline: float, **parameters: Any
+    ) -> Steps[TouchResult]:
+        """Change a live record, and answer it as it is afterwards, changed or not."""
+        if not well_formed(session_id):
+            return Missing((yield from self._now()))
+        changed: Any = yield from self._ask(
+            statement, id=session_id, tag=tag_of(session_id), **parameters
+        )
+        if changed and self.statements.flavour.returning:
+            return Live(record_of(changed[0]), changed[0][WIDTH])
+        # The deadline of a change that took place is over for later ones, not for this one.
+        return self._judge((yield from self._row(session_id)), math.inf if changed else deadline)
+
+    def _end(self, session_id: str, reason: EndReason, user_id: str | None) -> Steps[EndResult]:
+        return self._write(self._bury(session_id, reason, user_id))
+
+    def _bury(self, session_id: str, reason: EndReason, user_id: str | None) -> Steps[EndResult]:
+        if not well_formed(session_id) or not (user_id is None or _storable(user_id)):
+            return Missing((yield from self._now()))
+        statements = self.statements
+        parameters = {} if user_id is None else {"user_id": user_id}
+        ended: Any = yield from self._ask(
+            statements.end if user_id is None else statements.end_of,
+            id=session_id,
+            tag=tag_of(session_id),
+            reason=reason.value,
+            successor=None,
+            retention=self.options.tombstone_retention,
+            **parameters,
+        )
+        if ended and statements.flavour.returning:
+            owner, at = ended[0]
+            return Ended(session_id, reason, at, at, owner, fresh=True)
+        row = yield from self._row(session_id)
+        if row.id is None or (user_id is not None and row.user_id != user_id):
+            return Missing(row.now)
+        found = self._judge(row)
+        if ended:
+            at = row.now if row.ended_at is None else row.ended_at
+            return Ended(session_id, reason, at, row.now, row.user_id, fresh=True)
+        if isinstance(found, Live):
+            # It was over when the update looked and is alive now: the clock was put back.
+            return (yield from self._bury(session_id, reason, user_id))
+        return found
+
+
+def on_connection(connection: Any, steps: Steps[T], deadline: float = math.inf) -> Steps[T]:
+    """Run the statements a body yields on one connection, and hand it rows or a count."""
+    try:
+        statement, parameters = next(steps)
+        while True:
+            if time.monotonic() >= deadline:
+                raise TimeoutError("the statements together took too long")
+            try:
+                result = yield connection.execute(statement, parameters)
+            except BaseException as error:
+                statement, parameters = steps.throw(error)
+            else:
+                answer = result.all() if result.returns_rows else result.rowcount
+                statement, parameters = steps.send(answer)
+    except StopIteration as done:
+        return done.value  # type: ignore[no-any-return]  # StopIteration.value is untyped
+
+
+def record_of(row: Any) -> Record:
+    values = list(row[:WIDTH])
+    for position in (_IDLE, _ABSOLUTE):
+        if values[position] >= FOREVER:
+            values[position] = math.inf
+    return Record(*values)
+
+
+def _storable(user_id: str) -> bool:
+    """Every engine can keep it, so that a record could be this user's."""
+    return "\0" not in user_id and not any("\ud800" <= char <= "\udfff" for char in user_id)
+
+
+def _reason(stored: str) -> EndReason:
+    try:
+        return EndReason(stored)
+    except ValueError:  # written by a newer release
+        return EndReason.GONE
