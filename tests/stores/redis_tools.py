@@ -11,7 +11,7 @@ import redis
 
 from openclaw_middleware.stores.base import StoreOptions
 from openclaw_middleware.stores.redis import AsyncRedisStore, RedisStore
-from openclaw_middleware.testing.conformance_bench import Bench
+from openclaw_middleware.testing.conformance import Bench
 from tests.server_engines import REDIS
 from tests.server_process import _free_port
 

@@ -15,7 +15,8 @@ from openclaw_middleware.core.contract import Ended, Exists, Limit, Live, Missin
 from openclaw_middleware.core.record import EndReason
 from openclaw_middleware.errors import StoreUnavailable
 from openclaw_middleware.stores import redis_wire as wire
-from openclaw_middleware.testing.conformance_bench import fact, new_write
+from openclaw_middleware.testing.conformance import fact
+from openclaw_middleware.testing.conformance_bench import new_write
 from tests.stores.redis_tools import bench_on, keys_of
 
 SCRIPTS = files("openclaw_middleware.stores") / "redis_scripts"

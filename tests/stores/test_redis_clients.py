@@ -18,7 +18,7 @@ from openclaw_middleware.errors import ConfigurationError, MissingDependency
 from openclaw_middleware.stores import redis_client as clients
 from openclaw_middleware.stores.base import StoreOptions
 from openclaw_middleware.stores.redis import AsyncRedisStore, RedisStore
-from openclaw_middleware.testing.conformance_bench import fact
+from openclaw_middleware.testing.conformance import fact
 from tests.stores.redis_tools import bench_on, store_of
 
 

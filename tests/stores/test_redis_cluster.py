@@ -22,14 +22,9 @@ from openclaw_middleware.core.contract import (
 )
 from openclaw_middleware.core.record import EndReason
 from openclaw_middleware.testing import StoreConformance
-from openclaw_middleware.testing.conformance_bench import Bench, fact, new_write
+from openclaw_middleware.testing.conformance import Bench, fact
+from openclaw_middleware.testing.conformance_bench import new_write
 from tests.stores.redis_tools import start_cluster, store_of
-
-# The library's Cluster clients leak sockets when they are first used by many at once.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
 
 
 class Stepping:

@@ -17,7 +17,8 @@ from openclaw_middleware.errors import StoreUnavailable
 from openclaw_middleware.stores import redis_client as clients
 from openclaw_middleware.stores.base import StoreOptions
 from openclaw_middleware.stores.redis import AsyncRedisStore
-from openclaw_middleware.testing.conformance_bench import fact, new_write
+from openclaw_middleware.testing.conformance import fact
+from openclaw_middleware.testing.conformance_bench import new_write
 from tests.stores.redis_tools import LossyProxy, bench_on, keys_of
 
 
