@@ -18,6 +18,8 @@ from werkzeug.test import EnvironBuilder, run_wsgi_app
 from openclaw_middleware import StoreError, asgi, wsgi
 from openclaw_middleware.adapters.flask import OpenClaw, get_session
 
+from tests.adapters.django.runner import DjangoAsgiRunner, DjangoRunner
+
 from .world import Call, Response, Runner, World, answer
 
 
@@ -167,5 +169,12 @@ async def asgi_request(app: Any, call: Call) -> Response:
     return Response(start["status"], headers, body)
 
 
-RUNNERS: list[Callable[[World], Runner]] = [Wsgi, Asgi, AsgiLazy, FlaskRunner]
+RUNNERS: list[Callable[[World], Runner]] = [
+    Wsgi,
+    Asgi,
+    AsgiLazy,
+    FlaskRunner,
+    DjangoRunner,
+    DjangoAsgiRunner,
+]
 """The first is what the others are compared with."""

@@ -31,6 +31,7 @@ class Deployment(Runtime):
         settings: validated settings.
         persistent: the cookie of the default policy outlives the browser.
         listeners: called with every event.
+        desk: replaces the desk built from the settings.
         clock: tests only: epoch seconds that replace this process's clocks.
     """
 
@@ -40,9 +41,10 @@ class Deployment(Runtime):
         *,
         persistent: bool = False,
         listeners: Iterable[Listener] = (),
+        desk: Desk | None = None,
         clock: Callable[[], float] | None = None,
     ) -> None:
-        desk = make_desk(settings)
+        desk = desk or make_desk(settings)
         if persistent:
             desk = replace(desk, rules=with_persistent_default(desk.rules))
         super().__init__(settings, listeners=listeners, desk=desk, clock=clock)

@@ -14,6 +14,7 @@ from django.contrib.sessions.backends.base import CreateError, UpdateError
 
 from ...core.contract import Ended, Missing
 from ...core.cookies import MAX_COOKIE
+from ...core.desk import Desk
 from ...core.exchange import Exchange, RequestInfo
 from ...core.steps import Steps
 from ...core.token import Token
@@ -29,6 +30,14 @@ class _Exchange(Exchange):
     """
 
     overtaken = False
+
+    def __init__(self, desk: Desk, token: Token | None) -> None:
+        super().__init__(desk, RequestInfo())
+        self.token = token
+        self.loaded = token is None
+
+    def _find_token(self) -> Token | None:
+        return self.token
 
     def trip(self, verb: str, *args: Any, **keywords: Any) -> Steps[Any]:
         answer = yield from super().trip(verb, *args, **keywords)
@@ -49,11 +58,10 @@ class SessionStore(DjangoSession):
 
     def __init__(self, session_key: str | None = None) -> None:
         deployment = conf.runtime()
-        x = _Exchange(deployment.engine_desk, RequestInfo())
+        token = None
         if session_key and len(session_key) <= MAX_COOKIE:
-            x.token = deployment.desk.signer.verify(session_key)
-            x.loaded = x.token is None
-        super().__init__(x, deployment)
+            token = deployment.desk.signer.verify(session_key)
+        super().__init__(_Exchange(deployment.engine_desk, token), deployment)
 
     @property
     def session_key(self) -> str | None:

@@ -202,7 +202,7 @@ class _Turn:
         if x.accessed or x.cookie is not None:
             apply_headers(x, response)
             warn_of_plain_http(x, self.request)
-        if not x.closed and (x.token is not None or x.accessed):
+        if not x.closed and (x.accessed or not x.loaded):
             _closers(response).append(self._after)
         return response
 

@@ -223,7 +223,8 @@ class PlainSession(Lifetime, Session, SessionBase):  # type: ignore[misc]  # two
 
     @accessed.setter
     def accessed(self, value: bool) -> None:
-        self._x.accessed = value
+        # Something to store stays something to store.
+        self._x.accessed = bool(value) or self.modified
 
     @property
     def modified(self) -> bool:

@@ -38,6 +38,10 @@ class SetCookie(Morsel[str]):
     def OutputString(self, attrs: Any = None) -> str:
         return self.line
 
+    def output(self, attrs: Any = None, header: str = "Set-Cookie:") -> str:
+        # Django's handlers ask for an empty header, and would send the blank after it.
+        return f"{header} {self.line}".lstrip()
+
     # http.cookies keeps only what it knows, and Django's cache pickles responses.
     def __getstate__(self) -> dict[str, Any]:
         return {"key": self.key, "value": self.value, "line": self.line}
@@ -64,9 +68,10 @@ def apply_headers(x: Exchange, response: HttpResponseBase) -> None:
 
 def _set_cookies(response: HttpResponseBase, lines: list[str]) -> None:
     # The last line is today's cookie; earlier ones delete variants, which may have its name.
-    for number, line in enumerate(reversed(lines)):
+    for left, line in enumerate(lines, 1 - len(lines)):
         morsel = SetCookie(line)
-        key = morsel.key if number == 0 else f"{morsel.key} {number}"
+        key = f"{morsel.key} {left}" if left else morsel.key
+        response.cookies.pop(key, None)
         dict.__setitem__(response.cookies, key, morsel)
 
 
