@@ -61,6 +61,9 @@ class CookieSpec:
             name, equals, value = part.strip(" \t").partition("=")
             if equals and name.rstrip(" \t") == self.name:
                 value = value.strip(" \t")
+                # RFC 6265 section 4.1.1 lets a client put the value in quotes.
+                if len(value) > 1 and value[0] == value[-1] == '"':
+                    value = value[1:-1]
                 if len(value) <= MAX_COOKIE and value not in found:
                     found.append(value)
                 if len(found) == MAX_TRIED:

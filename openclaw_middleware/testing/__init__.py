@@ -8,13 +8,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .clients import login, session_of, set_clock
 from .clock import Clock
 from .faults import Counting, Fault, Gate, LostReplies, wrap
 
 if TYPE_CHECKING:
     from .conformance import StoreConformance
 
-__all__ = ["Clock", "Counting", "Fault", "Gate", "LostReplies", "StoreConformance", "wrap"]
+__all__ = [
+    "Clock",
+    "Counting",
+    "Fault",
+    "Gate",
+    "LostReplies",
+    "StoreConformance",
+    "login",
+    "session_of",
+    "set_clock",
+    "wrap",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -6,6 +6,7 @@ made and read through the application's own store, past its views.
 
 from __future__ import annotations
 
+from http.cookiejar import Cookie
 from typing import Any
 
 from ..core.exchange import Exchange, RequestInfo
@@ -14,7 +15,7 @@ from ..runtime import Runtime, register, runtime_of
 from ..session import Session
 
 
-def login(client: Any, user_id: object, **data: Any) -> Session:
+def login(client: Any, user_id: object, /, **data: Any) -> Session:
     """Give the client a fresh session of this user, holding `data`; its next request has it.
 
     Args:
@@ -46,6 +47,10 @@ def session_of(client: Any) -> Session:
     return Session(x, runtime.blocking, None)
 
 
+# A runtime is otherwise kept by the application that runs on it, which comes later.
+_clocked: list[Runtime] = []
+
+
 def set_clock(settings: Any, clock: Any) -> Runtime:
     """Let everything made from these settings run by `clock`; call it before the application.
 
@@ -55,6 +60,7 @@ def set_clock(settings: Any, clock: Any) -> Runtime:
     wanted = Runtime(settings, clock=clock)
     if register(wanted) is not wanted:
         raise ConfigurationError("set_clock() must come before the first use of the settings")
+    _clocked.append(wanted)
     return wanted
 
 
@@ -95,26 +101,48 @@ def _runtime_at(application: Any) -> Runtime | None:
     runtime = getattr(application, "runtime", None)
     if isinstance(runtime, Runtime):
         return runtime
-    for layer in getattr(application, "user_middleware", ()):
-        given = {**getattr(layer, "kwargs", {})}
-        if "sessions" in given:
-            return runtime_of(given["sessions"])
-        for argument in getattr(layer, "args", ()):
-            try:
-                return runtime_of(argument)
-            except TypeError:
-                continue
     extension = getattr(application, "extensions", {}).get("openclaw")
-    return None if extension is None else runtime_of(extension)
+    if extension is not None:
+        return runtime_of(extension)
+    if hasattr(application, "build_middleware_stack"):
+        # Starlette builds its stack at the first request, which is still to come.
+        if application.middleware_stack is None:
+            application.middleware_stack = application.build_middleware_stack()
+        return _runtime_below(application.middleware_stack)
+    return None
+
+
+def _runtime_below(layer: Any) -> Runtime | None:
+    while layer is not None:
+        runtime = getattr(layer, "runtime", None)
+        if isinstance(runtime, Runtime):
+            return runtime
+        layer = getattr(layer, "app", None)
+    return None
 
 
 def _set_cookie(client: Any, name: str, value: str) -> None:
-    if hasattr(client, "set_cookie"):
+    if hasattr(client, "cookiejar"):
+        client.cookiejar.set_cookie(_as_if_answered(client, name, value))
+    elif hasattr(client, "set_cookie"):
         client.set_cookie(name, value)
     elif hasattr(client.cookies, "set"):
         client.cookies.set(name, value)
     else:
         client.cookies[name] = value
+
+
+def _as_if_answered(client: Any, name: str, value: str) -> Cookie:
+    """The cookie as the jar would hold it from a response, so that the next one replaces it.
+
+    WebTest's own `set_cookie` quotes the value and files it under another domain.
+    """
+    host = client.extra_environ.get("HTTP_HOST", "localhost").partition(":")[0]
+    domain = host if "." in host else f"{host}.local"
+    return Cookie(
+        0, name, value, None, False, domain, False, False, "/", True,
+        False, None, True, None, None, {},
+    )  # fmt: skip
 
 
 def _get_cookie(client: Any, name: str) -> str | None:
