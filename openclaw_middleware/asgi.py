@@ -64,7 +64,7 @@ class SessionMiddleware:
         try:
             await self.app(scope, receive, reply.send)
         except BaseException as error:
-            if error is not reply.refusal and not await reply.fail(error):
+            if not _stems_from(error, reply.refusal) and not await reply.fail(error):
                 raise
         else:
             await reply.finish()
@@ -170,7 +170,7 @@ class _Reply:
                 for name, value in headers or ()
             ]
             message["headers"] = [
-                (name.encode("latin-1"), value.encode("latin-1"))
+                (name.lower().encode("latin-1"), value.encode("latin-1"))
                 for name, value in x.finish_headers(plain)
             ]
 
@@ -217,10 +217,31 @@ class _Reply:
             return
         if not x.started and not self._socket:
             return
+        # A refused handshake takes no cookie along, so nothing may be begun by it.
+        state = x.state
+        cookieless = not x.started and (state.record is None or state.draft or state.detached)
         x.started = True
-        await self._driver.commit(x)
+        await self._driver.commit(x, failed=bool(cookieless))
         if x.touch_due():
             await self._driver.touch(x)
+
+
+def _stems_from(error: BaseException, refusal: BaseException | None) -> bool:
+    """Whether it is our own refusal, as such or wrapped by a middleware on its way out."""
+    if refusal is None:
+        return False
+    seen: set[int] = set()
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        each = waiting.pop()
+        if each is refusal:
+            return True
+        if each is not None and id(each) not in seen:
+            seen.add(id(each))
+            waiting += [each.__cause__, each.__context__]
+            if isinstance(each, BaseExceptionGroup):
+                waiting += each.exceptions
+    return False
 
 
 def get_manager(scope: Any) -> AsyncSessionManager:
@@ -246,6 +267,11 @@ def get_session(scope: Any) -> Session:
     """
     session = getattr(scope, "scope", scope).get("session")
     if not isinstance(session, Session):
+        if session is not None:
+            raise ConfigurationError(
+                "another session middleware stands inside this one and has set "
+                f'scope["session"] to a {type(session).__qualname__}: remove it'
+            )
         raise ConfigurationError(
             "there is no session here: add SessionMiddleware, and see that skip_paths does not "
             "cover this path"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import socket
 import sys
 from pathlib import Path
@@ -36,10 +37,8 @@ def main() -> int:
     print(f"The demo is at http://{HOST}:{port}  (sessions in {arguments.data}/, Ctrl-C ends it)")
     sys.stdout.flush()
     config = uvicorn.Config(build(arguments.data), log_level="warning", access_log=False)
-    try:
+    with contextlib.suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[listener])
-    except KeyboardInterrupt:
-        pass
     print("\nThe demo has ended. Whoever was signed in still is when it starts again.")
     return 0
 

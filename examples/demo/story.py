@@ -22,15 +22,15 @@ from openclaw_middleware.core.steps import Steps
 from openclaw_middleware.testing import Fault
 
 TRIPS = {
-    "load": "found the session your cookie names",
-    "save": "wrote your change, if nobody had written in between",
+    "load": "found your session",
+    "save": "wrote the change",
     "create": "stored a new session",
-    "succeed": "put a new session in the old one's place, in one step",
+    "succeed": "new session in the old one’s place",
     "end": "ended a session",
-    "end_user": "ended every session of this user",
+    "end_user": "ended all your sessions",
     "touch": "started the idle clock anew",
-    "sessions_of": "listed this user's devices",
-    "now": "asked the store for its time",
+    "sessions_of": "listed your devices",
+    "now": "asked for the time",
 }
 
 ENDS = {

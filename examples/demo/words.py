@@ -49,7 +49,7 @@ def clocks(info: SessionInfo) -> list[Clock]:
     began = "your sign-in" if info.authenticated_at is not None else "the first note"
     return [
         Clock("Idle", min(idle, absolute), whole, "starts anew with every visit"),
-        Clock("In all", absolute, info.absolute_deadline - started, f"runs from {began}"),
+        Clock("Absolute", absolute, info.absolute_deadline - started, f"runs from {began}"),
     ]
 
 
