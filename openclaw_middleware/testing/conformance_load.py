@@ -44,7 +44,7 @@ def increment(store: AnyStore, session_id: str) -> Steps[None]:
     """Add one to the number in the payload, however often others are first."""
     record = (yield store.load(session_id)).record
     write_id = new_write()
-    while True:
+    for _ in range(10_000):
         number = b"%d" % (int(record.payload) + 1)
         try:
             answer = yield store.save(replace(record, payload=number), write_id=write_id)
@@ -54,6 +54,7 @@ def increment(store: AnyStore, session_id: str) -> Steps[None]:
             return
         assert isinstance(answer, Conflict), answer
         record, write_id = answer.record, new_write()
+    raise AssertionError("others, or lost answers, win without end")
 
 
 class LoadConformance:
@@ -88,6 +89,27 @@ class LoadConformance:
         for found in (yield from crowd(bench, lossy)):
             assert isinstance(found, Live)
             assert (int(found.record.payload), found.record.version) == (4, 5)
+
+    @fact("lost update")
+    def test_retries_among_other_writers_count_once(self, bench: Bench) -> Steps[None]:
+        """Four callers a record, three increments each, every other answer lost: exactly 12.
+
+        A store need not remember writes for ever, but a dozen it does.
+        """
+        records = yield from bench.lives(*["ada"] * 10, payload=b"0")
+        stores = yield from bench.workers()
+
+        def lossy(store: AnyStore, session_id: str) -> Steps[None]:
+            flaky = wrap(store, LostReplies("save", times=None, every=2))
+            for _ in range(3):
+                yield from increment(flaky, session_id)
+
+        yield from bench.together(
+            lossy(stores[n % len(stores)], record.id) for record in records for n in range(4)
+        )
+        for record in records:
+            found = (yield bench.store.load(record.id)).record
+            assert (int(found.payload), found.version) == (12, 13)
 
     @fact("stale write-back", "lost update")
     def test_touches_do_not_disturb_saves(self, bench: Bench) -> Steps[None]:
