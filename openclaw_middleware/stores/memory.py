@@ -40,6 +40,8 @@ from .base import AsyncStore, Store, StoreBodies, StoreOptions
 # The smallest step by which a spared session is lifted over its user's not-before.
 TICK = 1e-6
 COUNTED = 1000
+# Writes a record remembers before its last one: a retry may come after other writers.
+REMEMBERED = 64
 
 
 @dataclass(slots=True)
@@ -52,6 +54,7 @@ class MemoryState:
     tombstones: OrderedDict[str, tuple[Ended, float]] = field(default_factory=OrderedDict)
     users: dict[str, set[str]] = field(default_factory=dict)
     not_before: dict[str, tuple[float, EndReason]] = field(default_factory=dict)
+    earlier_writes: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 class _MemoryBodies(StoreBodies):
@@ -95,14 +98,18 @@ class _MemoryBodies(StoreBodies):
         buried = self.state.tombstones.get(session_id)
         return Missing(now) if buried is None else replace(buried[0], now=now)
 
-    def _bury(self, record: Record, reason: EndReason, successor: str | None = None) -> Ended:
-        now = self._clock()
+    def _remove(self, record: Record) -> None:
         self.state.records.pop(record.id, None)
-        if record.tag:
-            members = self.state.users.get(record.tag, set())
+        self.state.earlier_writes.pop(record.id, None)
+        members = self.state.users.get(record.tag)
+        if members is not None:
             members.discard(record.id)
             if not members:
-                self.state.users.pop(record.tag, None)
+                del self.state.users[record.tag]
+
+    def _bury(self, record: Record, reason: EndReason, successor: str | None = None) -> Ended:
+        now = self._clock()
+        self._remove(record)
         ended = Ended(record.id, reason, now, now, record.user_id, successor)
         self.state.tombstones[record.id] = (ended, now + self.options.tombstone_retention)
         self._shed()
@@ -126,8 +133,7 @@ class _MemoryBodies(StoreBodies):
             for old in heapq.nsmallest(
                 surplus, state.records.values(), key=lambda r: r.last_active_at
             ):
-                state.records.pop(old.id)
-                state.users.get(old.tag, set()).discard(old.id)
+                self._remove(old)
 
     def _live_of(self, tag: str, now: float) -> list[Record]:
         ids = self.state.users.get(tag, set())
@@ -194,8 +200,12 @@ class _MemoryBodies(StoreBodies):
             current, now = found.record, found.now
             if current.write_id == write_id:
                 return Saved(current.version, now)
+            earlier = self.state.earlier_writes.get(record.id, ())
+            if write_id in earlier:
+                return Saved(record.version + 1, now)
             if current.version != record.version:
                 return Conflict(current, now)
+            self.state.earlier_writes[record.id] = (current.write_id, *earlier)[:REMEMBERED]
             self.state.records[record.id] = replace(
                 current,
                 version=current.version + 1,
@@ -283,11 +293,15 @@ class _MemoryBodies(StoreBodies):
         with self.state.lock:
             now = self._clock()
             live = {record.id: record for record in self._live_of(tag, now)}
-            before = self.state.not_before.get(tag, (0.0, reason))[0]
-            not_before = max(now, before)
+            before = self.state.not_before.get(tag)
+            # One tick over the last one at least: who was spared then is lifted by no more.
+            not_before = now if before is None else max(now, round(before[0] + TICK, 6))
+            spared = self.state.records.get(except_id) if except_id else None
+            if spared is not None and (spared.tag != tag or self._judge(spared, now) is not None):
+                spared = None
             self.state.not_before[tag] = (not_before, reason)
-            spared = live.pop(except_id, None) if except_id else None
             if spared is not None:
+                live.pop(spared.id, None)
                 self.state.records[spared.id] = replace(
                     spared, valid_from=max(spared.valid_from, round(not_before + TICK, 6))
                 )
@@ -309,12 +323,9 @@ class _MemoryBodies(StoreBodies):
             doomed = list(self._past_retention(now, limit))
             for session_id in doomed:
                 self.state.tombstones.pop(session_id, None)
-                record = self.state.records.pop(session_id, None)
-                if record is not None and record.tag:
-                    members = self.state.users.get(record.tag, set())
-                    members.discard(session_id)
-                    if not members:
-                        self.state.users.pop(record.tag, None)
+                record = self.state.records.get(session_id)
+                if record is not None:
+                    self._remove(record)
             horizon = now - self.options.not_before_retention
             for tag in [t for t, (at, _) in self.state.not_before.items() if at < horizon]:
                 del self.state.not_before[tag]
