@@ -17,7 +17,6 @@ from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from openclaw_middleware import StoreError, asgi, wsgi
 from openclaw_middleware.adapters.flask import OpenClaw, get_session
-
 from tests.adapters.django.runner import DjangoAsgiRunner, DjangoRunner
 
 from .world import Call, Response, Runner, World, answer

@@ -55,6 +55,7 @@ class SessionStore(DjangoSession):
     """
 
     _x: _Exchange
+    _saved = False
 
     def __init__(self, session_key: str | None = None) -> None:
         deployment = conf.runtime()
@@ -114,6 +115,15 @@ class SessionStore(DjangoSession):
 
     # -- writing, at once
 
+    def _is_modified(self) -> bool:
+        # As in Django it stays so after a save: only then does the stock middleware set the cookie
+        # of a session the application saved itself.
+        return self._saved or super()._is_modified()
+
+    def _set_modified(self, value: bool) -> None:
+        self._saved = False
+        super()._set_modified(value)
+
     def save(self, must_create: bool = False) -> None:
         """Store the session; concurrent changes are merged.
 
@@ -150,6 +160,7 @@ class SessionStore(DjangoSession):
             raise CreateError
         self._mark_explicit()
         self.settle()
+        self._saved = True
         x = self._x
         x.overtaken, x.cookie = False, None
         # A secret handed out or promoted here would not reach the browser.
@@ -189,6 +200,7 @@ class SessionStore(DjangoSession):
 
     def _forget(self) -> None:
         x = self._x
+        self._saved = False
         x.token = x.cookie = None
         x.dead = False
         x.loaded = True

@@ -233,10 +233,16 @@ class PlainSession(Lifetime, Session, SessionBase):  # type: ignore[misc]  # two
         Setting it to True starts the idle clock anew (changes are found without it); setting it
         to False takes back what this request did to the data so far.
         """
-        return self._refresh or changed_by_request(self)
+        return self._is_modified()
 
     @modified.setter
     def modified(self, value: bool) -> None:
+        self._set_modified(value)
+
+    def _is_modified(self) -> bool:
+        return self._refresh or changed_by_request(self)
+
+    def _set_modified(self, value: bool) -> None:
         self._refresh = bool(value)
         state = self._x.state
         if not value and state.decoded and state.draft is None:
@@ -244,7 +250,7 @@ class PlainSession(Lifetime, Session, SessionBase):  # type: ignore[misc]  # two
 
     def settle(self) -> None:
         """Hand what `modified` asked for to the commit."""
-        state = self._x.state
+        state: State = self._x.state
         if self._refresh and self._x.loaded and state.record is not None:
             state.keep_alive = True
         self._refresh = False
