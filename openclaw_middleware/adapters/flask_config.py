@@ -99,12 +99,13 @@ def _was_set(app: Flask, key: str) -> bool:
 
 def _refuse_flat_keys(app: Flask) -> None:
     flat = sorted(key for key in app.config if key.startswith(f"{CONFIG_KEY}_"))
-    near = difflib.get_close_matches(CONFIG_KEY, app.config, 1, cutoff=0.8)
+    others = [key for key in app.config if key != CONFIG_KEY]
+    near = difflib.get_close_matches(CONFIG_KEY, others, 1, cutoff=0.8)
     if flat:
         name = flat[0].removeprefix(f"{CONFIG_KEY}_")
         raise ConfigurationError(
             f'app.config["{flat[0]}"] is not read: write '
             f'app.config["{CONFIG_KEY}"] = {{"{name}": ...}}'
         )
-    if near and near[0] != CONFIG_KEY:
+    if near:
         raise ConfigurationError(f"unknown key {near[0]}; did you mean {CONFIG_KEY}?")
