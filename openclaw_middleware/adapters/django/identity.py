@@ -7,6 +7,7 @@ others. Nothing in here stores anything.
 
 from __future__ import annotations
 
+from traceback import walk_tb
 from typing import Any
 
 from django.apps import apps
@@ -67,6 +68,15 @@ def _hash_of(user: Any) -> str:
         raise KeyError(HASH_KEY)
     found: str = user.get_session_auth_hash()
     return found
+
+
+def was_signing_out(error: BaseException) -> bool:
+    """Whether `logout()` met the error. It asks for the user first, for its signal, and so fails
+    with the load, before it could say what it wanted."""
+    from django.contrib.auth import alogout, logout
+
+    codes = (logout.__code__, alogout.__code__)
+    return any(frame.f_code in codes for frame, _ in walk_tb(error.__traceback__))
 
 
 def note_sign_in(sender: object, request: Any, user: Any, **_: Any) -> None:

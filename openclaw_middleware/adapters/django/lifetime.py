@@ -54,6 +54,13 @@ class Lifetime:
         self[EXPIRY_KEY] = stored
         self._limit(stored)
 
+    def carry_expiry(self, *, replaced: bool) -> None:
+        """After a sign-in, whose record has limits of its own: ask again, or forget the wish."""
+        if replaced:
+            self.pop(EXPIRY_KEY, None)
+        elif (stored := self.get(EXPIRY_KEY)) is not None:
+            self._limit(stored)
+
     def _limit(self, stored: int | str) -> None:
         """Let the commit set the limits `_session_expiry` asks for."""
         state = self._writable()

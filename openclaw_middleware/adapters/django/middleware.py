@@ -21,7 +21,7 @@ from ...core.commit import Commit
 from ...core.events import logger
 from ...core.exchange import Exchange, RequestInfo
 from ...errors import SessionError
-from . import conf
+from . import conf, identity
 from .deployment import Deployment
 from .response import apply_headers, refusal, warn_of_plain_http
 from .session import DjangoSession, SkippedSession
@@ -46,12 +46,18 @@ class SessionMiddleware(StockMiddleware):
         if self.async_mode:
             return self.__acall__(request)
         turn = _Turn(request)
-        response = cast("HttpResponseBase", self.get_response(request))
+        try:
+            response = cast("HttpResponseBase", self.get_response(request))
+        except Exception as error:
+            return turn.fail(error)
         return turn.finish(response)
 
     async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
         turn = _Turn(request)
-        response = await cast("Awaitable[HttpResponseBase]", self.get_response(request))
+        try:
+            response = await cast("Awaitable[HttpResponseBase]", self.get_response(request))
+        except Exception as error:
+            return await turn.afail(error)
         return await turn.afinish(response)
 
     def process_exception(
@@ -62,6 +68,8 @@ class SessionMiddleware(StockMiddleware):
         exchange = getattr(request, "_openclaw_exchange", None)
         if not isinstance(exchange, Exchange) or not isinstance(exception, SessionError):
             return None
+        if exchange.failure is exception and identity.was_signing_out(exception):
+            exchange.logout_failed = True
         return refusal(exception, exchange)
 
     def process_request(self, request: HttpRequest) -> None:
@@ -106,6 +114,17 @@ class _Turn:
         except SessionError as error:
             return self._refuse(x, response, error)
         return self._go(x, response)
+
+    def fail(self, error: Exception) -> HttpResponseBase:
+        """Django's own handling of an error failed or was switched off: what narrows still happens,
+        and what is ours to answer is answered."""
+        x = self.exchange
+        if x is not None:
+            try:
+                self.deployment.blocking.commit(x, failed=True)
+            except SessionError:
+                logger.exception("a logout of a failed request could not be stored")
+        return self._answer(error)
 
     def _after(self) -> None:
         """What the response left to do: late changes, and a touch that could wait.
@@ -152,6 +171,16 @@ class _Turn:
             stream.streaming_content = self._watched(stream.streaming_content)
         return response
 
+    async def afail(self, error: Exception) -> HttpResponseBase:
+        """`fail`, awaited."""
+        x = self.exchange
+        if x is not None:
+            try:
+                await self.deployment.asynchronous.commit(x, failed=True)
+            except SessionError:
+                logger.exception("a logout of a failed request could not be stored")
+        return self._answer(error)
+
     async def _watched(self, parts: AsyncIterator[Any]) -> AsyncIterator[Any]:
         """The stream, with the changes made in it committed at its end."""
         x = self.exchange
@@ -169,6 +198,14 @@ class _Turn:
                     logger.exception("changes made while streaming could not be stored")
 
     # -- both
+
+    def _answer(self, error: Exception) -> HttpResponseBase:
+        x = self.exchange
+        answer = refusal(error, x) if x is not None and isinstance(error, SessionError) else None
+        if x is None or answer is None:
+            raise error
+        x.started = x.closed = True
+        return answer
 
     def _every_request(self, x: Exchange) -> bool:
         """SESSION_SAVE_EVERY_REQUEST: every request is activity, used session or not."""

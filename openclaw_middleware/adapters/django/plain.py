@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
@@ -108,6 +109,27 @@ class PlainSession(Lifetime, Session, SessionBase):  # type: ignore[misc]  # two
     def _identify(self, value: object) -> None:
         super()._identify(value)
         self._hash = None
+
+    def login(
+        self,
+        user_id: object,
+        *,
+        remember: bool = False,
+        policy: str | None = None,
+        claims: Mapping[str, Any] | None = None,
+        keep_data: bool | None = None,
+        verified_at: float | datetime | None = None,
+    ) -> None:
+        """As `Session.login`. Without a policy, what `set_expiry` asked for still holds."""
+        super().login(
+            user_id,
+            remember=remember,
+            policy=policy,
+            claims=claims,
+            keep_data=keep_data,
+            verified_at=verified_at,
+        )
+        self.carry_expiry(replaced=remember or policy is not None)
 
     def renew_sign_in(self) -> None:
         """Count a repeated sign-in of the same user as one: new id, absolute clock from now."""
