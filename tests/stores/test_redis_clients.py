@@ -296,8 +296,10 @@ class TestFork:
         """Parent and child speak over connections of their own, at the same time."""
         store = RedisStore(fresh)
         store.now()
-        mine = store._client().client_id()
+        client = store._client()
+        mine = client.client_id()
         theirs = in_child(lambda: store._client().client_id())
+        assert in_child(lambda: store._client() is client) == "False"
         assert int(theirs) != mine
         assert store._client().client_id() == mine
         store.close()

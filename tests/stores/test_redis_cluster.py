@@ -21,6 +21,7 @@ from openclaw_middleware.core.contract import (
     Superseded,
 )
 from openclaw_middleware.core.record import EndReason
+from openclaw_middleware.stores import redis_wire as wire
 from openclaw_middleware.testing import StoreConformance
 from openclaw_middleware.testing.conformance import Bench, fact
 from openclaw_middleware.testing.conformance_bench import new_write
@@ -72,6 +73,11 @@ class Stepping:
 def cluster(servers):
     """The URL of one node of a Cluster of three."""
     nodes = start_cluster(servers)
+    for node in nodes:
+        # so that each step of a succession is one call
+        with redis.Redis.from_url(node.url) as client:
+            for verb in ("reserve", "end", "activate", "succeed"):
+                client.script_load(wire.script(verb).text)
     yield nodes[0].url
     for node in nodes:
         node.remove()
