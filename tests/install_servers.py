@@ -1,8 +1,9 @@
-"""Install the servers the tests need from Debian's packages, where they are missing and we may.
+"""Install the servers and the browser the tests need, where they are missing and we may.
 
-Does nothing when each is on this machine or named by its `OPENCLAW_TEST_..._URL` variable. The
-packages' own scripts are kept from starting system services. Without permission this only says
-what is missing: the tests then skip what they cannot run, or fail where `CI=true`.
+They come from Debian's packages. Does nothing when each is on this machine or named by its
+`OPENCLAW_TEST_..._URL` variable. The packages' own scripts are kept from starting system services.
+Without permission this only says what is missing: the tests then skip what they cannot run, or
+fail where `CI=true`.
 """
 
 import os
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests import browser
 from tests.server_engines import ENGINES
 
 POLICY = Path("/usr/sbin/policy-rc.d")
@@ -19,13 +21,16 @@ POLICY = Path("/usr/sbin/policy-rc.d")
 
 
 def main() -> None:
-    missing = [
-        engine for engine in ENGINES if not os.environ.get(engine.variable) and not engine.find()
-    ]
+    missing = {
+        engine.name: engine.package
+        for engine in ENGINES
+        if not os.environ.get(engine.variable) and not engine.find()
+    }
+    if browser.find_chromium() is None:
+        missing[browser.NAME] = browser.PACKAGE
     if not missing:
         return
-    names = ", ".join(engine.name for engine in missing)
-    packages = [engine.package for engine in missing]
+    names, packages = ", ".join(missing), [*missing.values()]
     prefix = administrator()
     if prefix is None:
         print(f"Missing: {names}. Install {' '.join(packages)}, or run this as root.")

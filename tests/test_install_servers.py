@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import install_servers
+from tests import browser, install_servers
 from tests.server_engines import ENGINES, MARIADB, POSTGRES, REDIS
 
 APT = """#!/bin/sh
@@ -24,6 +24,7 @@ def apt_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
     monkeypatch.setattr(install_servers, "POLICY", policy)
+    monkeypatch.setattr(browser, "find_chromium", lambda: "/usr/bin/chromium")
     for engine in ENGINES:
         monkeypatch.delenv(engine.variable, raising=False)
         monkeypatch.setattr(engine, "find", lambda: Path("/usr/bin"))
@@ -58,6 +59,18 @@ def test_the_missing_are_installed_and_no_service_is_started(
         *[f"{options} install --no-install-recommends postgresql mariadb-server", *rule],
     ]
     assert not install_servers.POLICY.exists()
+
+
+def test_a_missing_browser_is_installed_as_well(
+    apt_log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The demo is tested as a person sees it."""
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setattr(browser, "find_chromium", lambda: None)
+
+    install_servers.main()
+
+    assert "install --no-install-recommends chromium" in apt_log.read_text()
 
 
 def test_a_rule_of_the_machine_is_left_alone(

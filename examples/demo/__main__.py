@@ -33,10 +33,11 @@ def main() -> int:
             file=sys.stderr,
         )
         return 1
+    app = build(arguments.data)
     port = listener.getsockname()[1]
     print(f"The demo is at http://{HOST}:{port}  (sessions in {arguments.data}/, Ctrl-C ends it)")
     sys.stdout.flush()
-    config = uvicorn.Config(build(arguments.data), log_level="warning", access_log=False)
+    config = uvicorn.Config(app, log_level="warning", access_log=False)
     with contextlib.suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[listener])
     print("\nThe demo has ended. Whoever was signed in still is when it starts again.")
@@ -50,6 +51,7 @@ def listening(port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((HOST, port))
+        listener.listen(128)
     except (OSError, OverflowError):
         listener.close()
         raise

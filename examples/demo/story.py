@@ -25,7 +25,7 @@ TRIPS = {
     "load": "found your session",
     "save": "wrote the change",
     "create": "stored a new session",
-    "succeed": "new session in the old one’s place",
+    "succeed": "a new session replaced the old one",
     "end": "ended a session",
     "end_user": "ended all your sessions",
     "touch": "started the idle clock anew",

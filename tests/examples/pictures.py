@@ -1,0 +1,61 @@
+"""Take the README's pictures in a real browser: `python -m tests.examples.pictures`."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.architecture import ROOT
+from tests.browser import OPTIONS, find_chromium
+from tests.examples.served import Served
+
+PICTURES = ROOT / "docs" / "pictures"
+NOTES = ("Return the library books", "Water the fig, not the cactus", "Ask Grace about Thursday")
+
+
+def main() -> None:
+    """Desktop and phone, light and dark."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Served(Path(folder)) as demo,
+        sync_playwright() as playwright,
+    ):
+        program = find_chromium()
+        browser = playwright.chromium.launch(executable_path=program, args=list(OPTIONS))
+        shoot(browser, demo.url)
+        browser.close()
+
+
+def shoot(browser: Browser, url: str) -> None:
+    first = browser.new_page(viewport={"width": 1240, "height": 800}, device_scale_factor=2)
+    first.goto(url)
+    first.screenshot(path=PICTURES / "demo-signed-out.png")
+    sign_in(first, remember=True)
+    phone = browser.new_page(
+        viewport={"width": 390, "height": 844},
+        device_scale_factor=2,
+        user_agent="Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) Safari/605.1.15",
+    )
+    phone.goto(url)
+    sign_in(phone)
+    for note in NOTES:
+        for page in (first, phone):
+            page.fill("#text", note)
+            page.click("text=Keep it")
+    first.goto(url)
+    first.screenshot(path=PICTURES / "demo.png")
+    first.emulate_media(color_scheme="dark")
+    first.screenshot(path=PICTURES / "demo-dark.png")
+    phone.screenshot(path=PICTURES / "demo-phone.png", full_page=True)
+
+
+def sign_in(page: Page, *, remember: bool = False) -> None:
+    page.fill("#name", "Ada")
+    page.set_checked("[name=remember]", remember)
+    page.click(".sign-in button")
+
+
+if __name__ == "__main__":
+    main()
