@@ -148,7 +148,10 @@ class Reply:
             The body of our own answer; None when the error is not ours to answer.
         """
         x = self._exchange
-        if error is not self.refusal:
+        if self.refusal is not None:
+            # It met write(), and whatever the application made of it on its way out is ours.
+            error = self.refusal
+        else:
             self._abandon()
         if x.started:
             return None
@@ -213,19 +216,13 @@ class Reply:
         except BaseException:
             self._abandon()
             raise
-        if x.closed or self.refusal is not None:
-            return
-        if self._pending is not None:
-            # The server never asked for a byte; the application had answered all the same.
-            self._driver.commit(x, failed=_code(self._pending[0]) >= 500)
-        elif x.started:
+        if x.started and not x.closed:
             self._driver.commit(x)
             if x.touch_due():
                 self._driver.touch(x)
 
     def _close_body(self) -> None:
         close = getattr(self._body, "close", None)
-        self._body = None
         if close is not None:
             close()
 

@@ -8,7 +8,6 @@ places, the session the driver made; where no driver runs (`session_transaction(
 
 from __future__ import annotations
 
-import weakref
 from typing import Any, Unpack, cast
 
 from flask import Flask, Request, Response, current_app, has_app_context, has_request_context
@@ -54,9 +53,8 @@ class OpenClaw:
             )
         self._sessions = sessions
         self._settings = settings
-        self._app: weakref.ref[Flask] | None = None
+        self._app = app
         if app is not None:
-            self._app = weakref.ref(app)
             self.init_app(app)
 
     def init_app(self, app: Flask) -> None:
@@ -86,14 +84,13 @@ class OpenClaw:
         Raises:
             ConfigurationError: no application is active, and none was given to the constructor.
         """
-        app = self._app() if self._app is not None else None
         if has_app_context() and EXTENSION in current_app.extensions:
             return get_manager()
-        if app is None:
+        if self._app is None:
             raise ConfigurationError(
                 "which application's sessions? Use `with app.app_context():`, or get_manager(app)"
             )
-        return get_manager(app)
+        return get_manager(self._app)
 
 
 class OpenClawInterface(SessionInterface):

@@ -338,7 +338,7 @@ def test_skipped_path_has_no_session(world: World) -> None:
 def test_templates_find_the_applications_keys_first(app: Flask) -> None:
     @app.get("/set")
     def put() -> str:
-        session.update(user_id=7, id="mine", info="text", items="no")
+        session.update(user_id=7, id="mine", info="text", permanent="no")
         return ""
 
     @app.get("/")

@@ -23,7 +23,7 @@ from openclaw_middleware import (
 )
 from openclaw_middleware.wsgi import SessionMiddleware, get_manager, get_session
 
-from .steps import break_store
+from .steps import break_store, mend_store
 from .world import World
 
 with warnings.catch_warnings():  # WebOb still imports the standard library's cgi
@@ -192,6 +192,7 @@ def test_failed_commit_in_write_replaces_the_response(world: World) -> None:
         for _ in range(2):  # the second one does not slip through
             with pytest.raises(StoreUnavailable):
                 write(b"never")
+            mend_store(world)
         return body
 
     break_store()(world)
@@ -211,6 +212,20 @@ def test_failed_commit_in_write_that_was_not_caught(world: World) -> None:
     server = Server(world, app)
     assert b"out of reach" in server.run()
     assert server.status.startswith("503")
+
+
+def test_failed_commit_in_write_that_became_another_error(world: World) -> None:
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        get_session(environ)["a"] = 1
+        try:
+            start_response(*OK)(b"never")
+        except StoreUnavailable as error:
+            raise RuntimeError("no page") from error
+        return []
+
+    break_store()(world)
+    server = Server(world, app)
+    assert b"out of reach" in server.run()
 
 
 def test_start_response_twice_is_the_applications_mistake(world: World) -> None:
@@ -409,6 +424,23 @@ def test_close_without_a_read_still_commits(world: World) -> None:
     assert world.live() == [(None, {"a": 1})]
 
 
+def test_failing_close_still_runs_a_late_logout(world: World) -> None:
+    begun(world)
+
+    def app(environ: Any, start_response: Any) -> Body:
+        start_response(*OK)
+
+        def fail() -> None:
+            get_session(environ).logout()
+            raise ZeroDivisionError
+
+        return Body([b"x"], fail)
+
+    with pytest.raises(ZeroDivisionError):
+        Server(world, app).run()
+    assert world.live() == []
+
+
 # -- failures
 
 
@@ -529,7 +561,16 @@ def test_client_is_remembered(world: World) -> None:
 
 def test_the_same_sessions_twice_commit_once(world: World) -> None:
     server = Server(world, writer)
-    server.middleware = SessionMiddleware(server.middleware, server.middleware.runtime)
+    inner = server.middleware
+
+    def outer(environ: Any, start_response: Any) -> Iterable[bytes]:
+        session = get_session(environ)
+        session["a"] = 0
+        answer = inner(environ, start_response)
+        assert session["a"] == 1
+        return answer
+
+    server.middleware = SessionMiddleware(outer, inner.runtime)
     server.run()
     assert len(server.all("set-cookie")) == 1
     assert world.live() == [(None, {"a": 1})]
