@@ -69,7 +69,7 @@ class OnDjangosConnection(SQLBodies, Store):
     def create_tables(self) -> None:
         """As `manage.py migrate` would."""
         with connections[self.alias].schema_editor() as editor:
-            tables.create_missing(editor)
+            tables.create_missing(editor, self.options.namespace)
 
 
 def _on(raw: Any, statements: Statements, steps: Steps[T]) -> T:

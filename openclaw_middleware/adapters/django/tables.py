@@ -23,8 +23,12 @@ def wanted_on(alias: str) -> bool:
     return bool(conf.runtime().settings.store == DJANGO_SCHEME + alias)
 
 
-def create_missing(editor: Any) -> None:
+def create_missing(editor: Any, namespace: str | None = None) -> None:
     """Create the tables that are not there. Without SQLAlchemy and without need, nothing.
+
+    Args:
+        editor: Django's schema editor on the database.
+        namespace: that of the settings if not given.
 
     Raises:
         MissingDependency: the store is this database, and SQLAlchemy is not installed.
@@ -32,7 +36,7 @@ def create_missing(editor: Any) -> None:
     """
     alias = editor.connection.alias
     try:
-        tables, dialect = _layout(editor.connection.vendor)
+        tables, dialect = _layout(editor.connection.vendor, namespace)
     except ConfigurationError:
         if wanted_on(alias):
             raise
@@ -78,7 +82,7 @@ def existing(connection: Any) -> set[str]:
     return set(connection.introspection.table_names())
 
 
-def _layout(vendor: str) -> tuple[Tables, Any]:
+def _layout(vendor: str, namespace: str | None = None) -> tuple[Tables, Any]:
     if vendor not in _DIALECTS:
         raise ConfigurationError(
             f"store: {vendor} is not supported; known are: {', '.join(_DIALECTS)}. Give OPENCLAW "
@@ -91,4 +95,4 @@ def _layout(vendor: str) -> tuple[Tables, Any]:
     from ...stores.sql_tables import Tables
 
     found = {"mysql": mysql, "postgresql": postgresql, "sqlite": sqlite}[vendor]
-    return Tables(conf.runtime().settings.namespace), found.dialect()
+    return Tables(namespace or conf.runtime().settings.namespace), found.dialect()

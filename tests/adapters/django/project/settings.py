@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 
 SECRET_KEY = "tests only: gH7s-4kq9_Zt2mWx8Vb3nRd6yLc5pJf1"
 DEBUG = False
@@ -50,6 +51,14 @@ DATABASES = {
         )
     )
 }
+if "TEST_DATABASE" not in os.environ:
+    # A database in a file, for tests with several threads.
+    _FILE = os.path.join(tempfile.gettempdir(), f"openclaw-django-{os.getpid()}.sqlite3")
+    DATABASES["filed"] = {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": _FILE + "-unused",
+        "TEST": {"NAME": _FILE},
+    }
 OPENCLAW = json.loads(os.environ.get("TEST_OPENCLAW", '{"STORE": "memory://"}'))
 if "TEST_MIDDLEWARE" in os.environ:
     MIDDLEWARE[0] = os.environ["TEST_MIDDLEWARE"]
