@@ -127,7 +127,10 @@ def check_deployment(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
 def check_tables(
     app_configs: Any = None, databases: Sequence[str] | None = None, **_: Any
 ) -> list[CheckMessage]:
-    """E005: the store is this database, and its tables are not there."""
+    """W006: the store is this database, and its tables are not there.
+
+    No error, since `migrate`, which mends it, does not run while there are errors.
+    """
     deployment = _deployment()
     if deployment is None or not isinstance(deployment.settings.store, str):
         return []
@@ -139,10 +142,10 @@ def check_tables(
     if not lacking:
         return []
     return [
-        Error(
+        Warning(
             f"The session tables {', '.join(lacking)} do not exist in database {alias!r}.",
             hint=f"Run `manage.py migrate --database {alias}`.",
-            id="openclaw.E005",
+            id="openclaw.W006",
         )
     ]
 

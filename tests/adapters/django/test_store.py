@@ -133,7 +133,7 @@ def test_without_tables_the_command_is_named(project: Deployment) -> None:
     assert client.get("/read").status_code == 503
     from django.core.checks import run_checks
 
-    assert "openclaw.E005" in {each.id for each in run_checks(databases=["default"])}
+    assert "openclaw.W006" in {each.id for each in run_checks(databases=["default"])}
 
 
 def _token() -> str:
