@@ -32,19 +32,18 @@ def shoot(browser: Browser, url: str) -> None:
     first = browser.new_page(viewport={"width": 1240, "height": 800}, device_scale_factor=2)
     first.goto(url)
     first.screenshot(path=PICTURES / "demo-signed-out.png")
-    sign_in(first, remember=True)
+    sign_in(first)
     phone = browser.new_page(
         viewport={"width": 390, "height": 844},
         device_scale_factor=2,
         user_agent="Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) Safari/605.1.15",
     )
     phone.goto(url)
-    sign_in(phone)
+    sign_in(phone, remember=True)
     for note in NOTES:
-        for page in (first, phone):
+        for page in (phone, first):
             page.fill("#text", note)
             page.click("text=Keep it")
-    first.goto(url)
     first.screenshot(path=PICTURES / "demo.png")
     first.emulate_media(color_scheme="dark")
     first.screenshot(path=PICTURES / "demo-dark.png")
