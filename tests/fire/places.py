@@ -1,0 +1,79 @@
+"""Where sessions are kept: five stores, each usable in both colours and by several servers."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+from openclaw_middleware import SessionManager, SessionSettings
+from openclaw_middleware.adapters.django.deployment import Deployment
+from openclaw_middleware.runtime import Runtime
+from openclaw_middleware.stores.memory import AsyncMemoryStore, MemoryState, MemoryStore
+from openclaw_middleware.stores.url import open_store
+from openclaw_middleware.testing import Fault, wrap
+
+from .sites import SITES, Django
+
+STORES = ("memory", "sqlite", "postgres", "mariadb", "redis")
+SECRET = "tests only: q9Lm-3xZ7_Kd2sVb8Wn5Rt6yUc4pHj1"
+
+
+class Place:
+    """One store that several servers may share."""
+
+    def __init__(self, name: str, url: str, namespace: str) -> None:
+        self.name = name
+        self.url = url
+        self.namespace = namespace
+        self.state = MemoryState()
+
+    def settings(self, **settings: Any) -> SessionSettings:
+        defaults = {"secret_key": SECRET, "namespace": self.namespace, "store_timeout": 20.0}
+        return SessionSettings.for_tests(**{"store": self.url, **defaults, **settings})
+
+    def store(self, colour: str, settings: SessionSettings, *faults: Fault) -> Any:
+        """A store of that colour, with faults around it."""
+        options = settings.store_options()
+        if self.name == "memory":
+            store: Any = (MemoryStore if colour == "sync" else AsyncMemoryStore)(
+                options, state=self.state
+            )
+        else:
+            store = open_store(self.url, options, colour)
+        return wrap(store, *faults)
+
+    def create_tables(self) -> None:
+        manager = SessionManager(self.settings())
+        manager.create_tables()
+        manager.close()
+
+
+class Sites:
+    """Makes sites and closes them."""
+
+    def __init__(self) -> None:
+        self._opened: list[Any] = []
+
+    def __call__(self, kind: str, place: Place, *faults: Fault, **settings: Any) -> Any:
+        """A server of that framework on that store."""
+        made = place.settings(**settings)
+        store = place.store(SITES[kind].colour, made, *faults)
+        return self.on(kind, place.settings(**{**settings, "store": store}))
+
+    def on(self, kind: str, settings: SessionSettings) -> Any:
+        if kind.startswith("django"):
+            runtime: Runtime = Deployment(settings)
+            self._opened.append(Django(runtime))
+        else:
+            runtime = Runtime(settings)
+        site = SITES[kind](runtime)
+        self._opened.append(site)
+        return site
+
+    def close(self) -> None:
+        while self._opened:
+            self._opened.pop().close()
+
+
+def fresh_user() -> str:
+    return f"user {secrets.token_hex(6)}"
