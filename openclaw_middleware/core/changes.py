@@ -6,7 +6,7 @@ at commit, so nested mutation counts and equal values do not. No I/O, no identit
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -147,31 +147,51 @@ class TrackedData:
         """The data this request started from, decoded anew."""
         return self._pristine() if self._pristine else {}
 
-    def advance(self, pristine: Callable[[], dict[str, Any]]) -> None:
-        """Start from newer stored data instead, with the changes made so far on top of them."""
+    def advance(self, pristine: Callable[[], dict[str, Any]], collided: Report) -> None:
+        """Start from newer stored data instead, with the changes made so far on top of them.
+
+        They stay what they were: an `apply` is still repeated, a change in place still follows
+        its key.
+        """
         changed = self.changed()
-        merged = self.replay(pristine(), lambda _: None)
+        theirs = pristine()
+        # Copies, because the application's own containers are about to show `theirs`.
+        merged = deepcopy(self.replay(theirs, collided))
+        was_set, applied = self._set, self._applied
         self.rebase(pristine(), pristine)
         for key in changed:
             self._watch(key)
-            self._set.add(key)
-            if key in merged:
-                self.data[key] = _adopt(self.data.get(key, MISSING), merged[key])
-            else:
+            if key not in merged:
                 self.data.pop(key, None)
+            else:
+                self.data[key] = _adopt(self.data.get(key, MISSING), merged[key])
+            if key in was_set:
+                self._set.add(key)
+            elif key in applied and key in merged:
+                calls, _ = applied[key]
+                self._applied[key] = (calls, self._repeated(key, calls, theirs.get(key, MISSING)))
 
     def _merged(self, key: str, base: Any, theirs: Any, collided: Report) -> Any:
         mine = self.data.get(key, MISSING)
         if key in self._applied:
             calls, base = self._applied[key]
-            for change, default in calls:
-                if theirs is MISSING and default is MISSING:
-                    collided(key)
-                    return MISSING
-                theirs = _applied(change, theirs, default, key)
+            theirs = self._repeated(key, calls, theirs)
+            if theirs is MISSING:
+                collided(key)
+                return MISSING
         elif key in self._set and theirs is MISSING:
+            if base is not MISSING and mine is not MISSING:
+                collided(key)
             return mine
         return merge(base, mine, theirs, same=self._same, collided=collided, path=key)
+
+    def _repeated(self, key: str, calls: Sequence[tuple[Change, Any]], value: Any) -> Any:
+        """The value after these calls; MISSING if there is nothing to begin with."""
+        for change, default in calls:
+            if value is MISSING and default is MISSING:
+                return MISSING
+            value = _applied(change, value, default, key)
+        return value
 
     def _watch(self, key: str) -> None:
         if key not in self._before:
@@ -203,7 +223,7 @@ def _applied(change: Change, value: Any, default: Any, key: str) -> Any:
 
 def _adopt(held: Any, value: Any) -> Any:
     """`value`, written into the container the application may hold where the kinds agree."""
-    if type(held) is not type(value):
+    if held is value or type(held) is not type(value):
         return value
     if isinstance(held, dict):
         fresh = {key: _adopt(held.get(key, MISSING), item) for key, item in value.items()}

@@ -289,8 +289,9 @@ class Exchange:
         self.state.keep_alive = False
         # The idle part of not_after is what a touch extends; only the absolute part still holds.
         absolute = self.rules.limits_of(record).absolute
-        started = record.created_at if record.authenticated_at is None else record.authenticated_at
-        yield from self.trip("touch", record.id, not_after=started + absolute)
+        found = yield from self.trip("touch", record.id, not_after=record.started + absolute)
+        if not isinstance(found, Live):
+            self.withhold()
 
     # -- headers
 
@@ -299,12 +300,14 @@ class Exchange:
         policy = self.rules.limits_of(record)
         max_age = None
         if policy.persistent and self._clock is not None:
-            started = (
-                record.created_at if record.authenticated_at is None else record.authenticated_at
-            )
-            max_age = max(0, int(started + policy.absolute - self.at(self.desk.monotonic())))
+            max_age = max(0, int(record.started + policy.absolute - self.at(self.desk.monotonic())))
         self.cookie = self.desk.cookie.set(self.desk.signer.sign(token), max_age)
         self.postponable = postponable
+
+    def withhold(self) -> None:
+        """The record is over: no token of it may overwrite its successor's in the browser."""
+        self.cookie = self.hand_out = None
+        self.postponable = self.renew = self.promote = False
 
     def delete_cookie(self) -> None:
         """Let the response delete the cookie, in every configured variant."""

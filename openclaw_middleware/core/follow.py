@@ -72,6 +72,21 @@ def follow_with_logout(x: Exchange, record: Record, result: Loaded) -> Steps[boo
     return False
 
 
+def successor_for(x: Exchange, user_id: str | None, result: Loaded) -> Steps[Record | None]:
+    """The living session that took the place of an ended one, if this user may have its data:
+    it is the user's own, or still anonymous."""
+    for _ in range(MAX_CHAIN):
+        if isinstance(result, Live):
+            theirs = result.record.user_id
+            return result.record if theirs in (None, user_id) and x.genuine(result.record) else None
+        if not isinstance(result, Ended) or result.reason is not EndReason.REPLACED:
+            return None
+        if result.successor is None:
+            return None
+        result = yield from x.trip("load", result.successor)
+    return None
+
+
 def _heir(record: Record, result: Loaded) -> str | None:
     """The id that took the record's place, if it lies in the same user's shard."""
     if not isinstance(result, Ended) or result.reason is not EndReason.REPLACED:

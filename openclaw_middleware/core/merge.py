@@ -45,8 +45,10 @@ def merge(base: Any, mine: Any, theirs: Any, *, same: Same, collided: Report, pa
         return _merge_dicts(start, mine, theirs, same=same, collided=collided, path=path)
     if base is MISSING and isinstance(mine, list) and isinstance(theirs, list):
         return theirs + mine
-    if isinstance(base, set) and isinstance(mine, set) and isinstance(theirs, set):
-        return (theirs | (mine - base)) - (base - mine)
+    if isinstance(mine, set) and isinstance(theirs, set):
+        started: set[Any] | None = set() if base is MISSING else base if type(base) is set else None
+        if started is not None:
+            return (theirs | (mine - started)) - (started - mine)
     collided(path)
     return mine
 

@@ -71,6 +71,11 @@ class Record:
         return tag_of(self.id)
 
     @property
+    def started(self) -> float:
+        """Epoch seconds from which the absolute limit counts: the sign-in, else the creation."""
+        return self.created_at if self.authenticated_at is None else self.authenticated_at
+
+    @property
     def idle_deadline(self) -> float:
         """Epoch seconds at which the session ends unless it is used before."""
         return self.last_active_at + self.idle_timeout
@@ -78,8 +83,7 @@ class Record:
     @property
     def absolute_deadline(self) -> float:
         """Epoch seconds at which the session ends however much it is used."""
-        started = self.created_at if self.authenticated_at is None else self.authenticated_at
-        return started + self.absolute_timeout
+        return self.started + self.absolute_timeout
 
     @property
     def deadline(self) -> float:

@@ -40,6 +40,7 @@ def rotate(x: Exchange, record: Record) -> Steps[None]:
 
 def _take_over(x: Exchange, record: Record, result: object, *, promoted: bool) -> None:
     if not isinstance(result, Live):
+        x.withhold()
         return
     current = result.record
     x.state.record = replace(

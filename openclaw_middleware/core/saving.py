@@ -6,20 +6,21 @@ must not bring an ended session back.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from ..errors import LoginSuperseded, SessionLimitReached, StoreConflict
 from . import events as ev
 from .contest import Contest
-from .contract import Conflict, Ended, Exists, Limit, LimitReached, Missing, Saved, Superseded
+from .contract import Conflict, Ended, Exists, Limit, LimitReached, Live, Missing, Saved, Superseded
 from .exchange import Exchange
-from .follow import follow_with_changes, follow_with_logout
+from .follow import follow_with_changes, follow_with_logout, successor_for
 from .making import new_record, sealed, under_policy, write_id
 from .record import EndReason, Record
 from .state import Content, Draft
 from .steps import Steps
+from .take import refresh
 
 
 class Saving:
@@ -74,7 +75,10 @@ class Saving:
                 reason=reason,
                 limit=self._limit(draft),
             )
-            if isinstance(result, Conflict):
+            if isinstance(result, Superseded) and not draft.login:
+                # Somebody ended the user's other sessions and spared this one, or ended it, too.
+                result = yield from x.trip("load", record.id)
+            if isinstance(result, Conflict | Live):
                 record = result.record
                 if not state.detached:
                     data = self.contest.merged(record)
@@ -110,6 +114,7 @@ class Saving:
                 yield from self.contest.lost(record)
                 continue
             if not isinstance(result, Saved):
+                x.withhold()
                 yield from follow_with_changes(x, self.contest, record, result, self.changed)
                 state.policy = None
                 return
@@ -130,6 +135,7 @@ class Saving:
         else:
             result = yield from x.trip("end", record.id, reason)
             ended = isinstance(result, Ended) and result.fresh
+            x.withhold()
             if not ended and (yield from follow_with_logout(x, record, result)):
                 x.delete_cookie()
         if ended:
@@ -142,12 +148,19 @@ class Saving:
     def _overtaken(self, record: Record, draft: Draft, result: Ended | Missing) -> Steps[None]:
         """The record ended before we could replace it."""
         x, state = self.x, self.x.state
+        x.withhold()
         replaced = isinstance(result, Ended) and result.reason is EndReason.REPLACED
         if draft.login:
-            # The data of an anonymous visitor may come along to a second sign-in beside the
-            # first; those of a session somebody signed out of may not.
-            if not state.detached and not (replaced and record.user_id is None):
-                state.keep_only_changes()
+            # To a second sign-in beside the first come the visitor's data, as they are by now;
+            # those of a session somebody signed out of do not.
+            heir = None
+            if record.user_id is None and not state.detached:
+                heir = yield from successor_for(x, draft.user_id, result)
+            if not state.detached and not (heir and refresh(x, heir)):
+                dropped: list[str] = []
+                state.keep_only_changes(dropped.append)
+                self._tell_dropped(record, "the session ended meanwhile", dropped)
+            state.record = record
             yield from self.create(draft)
         elif state.ending is None:
             yield from follow_with_changes(x, self.contest, record, result, self.changed)
@@ -159,6 +172,8 @@ class Saving:
             if state.detached and (ours or not replaced):
                 yield from self.create(draft)
             else:
+                if state.decoded:
+                    self._tell_dropped(record, "another session took its place", state.data.data)
                 state.become_anonymous()
 
     def _limit(self, draft: Draft) -> Limit | None:
@@ -174,6 +189,15 @@ class Saving:
         for other in result.ended:
             self.x.emit(
                 ev.SessionFinished(session_id=other, user_id=record.user_id, reason=EndReason.LIMIT)
+            )
+
+    def _tell_dropped(self, record: Record, cause: str, keys: Iterable[str]) -> None:
+        lost = tuple(keys)
+        if lost:
+            self.x.emit(
+                ev.ChangesDropped(
+                    session_id=record.id, user_id=record.user_id, cause=cause, keys=lost
+                )
             )
 
     def _tell_login(self, record: Record, old: Record | None) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from ..errors import CodecError
 from .changes import Encode, TrackedData
+from .merge import Report
 from .record import EndReason, Record
 from .token import Token
 
@@ -185,10 +186,13 @@ class State:
         self.keep_alive = False
         self.save_empty = False
 
-    def keep_only_changes(self) -> None:
-        """Data of a record that is gone are dropped; what this request wrote stays."""
-        data = self.data
-        kept = {key: data.data[key] for key in data.changed() if key in data.data}
+    def keep_only_changes(self, dropped: Report) -> None:
+        """Data of a record that is gone are dropped; what this request wrote stays.
+
+        Args:
+            dropped: called with each change inside something that is gone.
+        """
+        kept = self.data.replay({}, dropped)
         self._data = TrackedData(self._encode)
         for key, value in kept.items():
             self._data.set(key, value)

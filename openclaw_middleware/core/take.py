@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from . import events as ev
 from .contest import Contest
 from .contract import Conflict, Live, Saved
 from .exchange import Exchange
@@ -50,6 +51,7 @@ def take(x: Exchange, key: str, default: Any, contest: Contest) -> Steps[Any]:
             refresh(x, replace(taken, version=result.version, write_id=mark))
             return value
         if not isinstance(result, Conflict):
+            x.withhold()
             data.data.pop(key, None)
             return default
         record = result.record
@@ -62,19 +64,26 @@ def reload(x: Exchange) -> Steps[None]:
     if state.record is None or state.detached or state.draft is not None:
         return
     found = yield from x.trip("load", state.record.id)
-    if isinstance(found, Live) and x.genuine(found.record):
+    if not isinstance(found, Live):
+        x.withhold()
+    elif x.genuine(found.record):
         refresh(x, found.record)
 
 
-def refresh(x: Exchange, record: Record) -> None:
-    """Stand on a newer version of the record, with this request's changes on top of it."""
+def refresh(x: Exchange, record: Record) -> bool:
+    """Stand on a newer version of the record, with this request's changes on top of it; False if
+    it cannot be read."""
     state = x.state
     read = x.reader(record)
     if read is None:
-        return
-    state.data.advance(lambda: read()[0])
+        return False
+    paths: list[str] = []
+    state.data.advance(lambda: read()[0], paths.append)
+    if paths:
+        x.emit(ev.Collided(session_id=record.id, user_id=record.user_id, paths=tuple(paths)))
     state.meta = read()[1]
     state.record = record
+    return True
 
 
 def _content(x: Exchange, record: Record) -> dict[str, Any]:
