@@ -18,9 +18,11 @@ from weakref import WeakKeyDictionary
 from .core.breaker import Breaker
 from .core.commit import Commit
 from .core.contest import Contest
+from .core.events import logger
 from .core.exchange import Exchange
 from .core.steps import adrive, drive
 from .core.take import reload, take
+from .errors import StoreError
 from .stores.base import AsyncStore, Store
 
 
@@ -88,7 +90,8 @@ class Driver:
     def touch(self, x: Exchange) -> None:
         """Start the idle clock anew."""
         x.store, x.breaker = self.store, self.breaker
-        drive(x.touch())
+        with _harmless(x):
+            drive(x.touch())
 
     @contextmanager
     def _alone(self, x: Exchange) -> Iterator[None]:
@@ -150,7 +153,8 @@ class AsyncDriver:
     async def touch(self, x: Exchange) -> None:
         """Start the idle clock anew."""
         x.store, x.breaker = self.store, self.breaker
-        await adrive(x.touch())
+        with _harmless(x):
+            await adrive(x.touch())
 
     @asynccontextmanager
     async def _alone(self, x: Exchange) -> AsyncIterator[None]:
@@ -172,6 +176,18 @@ class AsyncDriver:
             if held:
                 lock.release()
             locks.leave(record.id)
+
+
+@contextmanager
+def _harmless(x: Exchange) -> Iterator[None]:
+    """A touch that could have waited may fail: the session ends idle a little early, at worst."""
+    can_wait = x.touch_can_wait()
+    try:
+        yield
+    except StoreError as error:
+        if not can_wait:
+            raise
+        logger.warning("session %s was used, but not touched: %s", x.state.id, error)
 
 
 async def _to_the_end(work: Any) -> Any:

@@ -287,6 +287,19 @@ OUTAGES = (
         ),
     ),
     Scenario(
+        "outage on a touch that can wait",
+        (
+            BEGIN,
+            Step(
+                read(),
+                before=lambda w: (w.clock.advance(200), break_store("touch")(w)),
+                body="1",
+                trips=2,
+                cookie="none",
+            ),
+        ),
+    ),
+    Scenario(
         "outage on a logout, nothing loaded",
         (
             SIGN_IN,
