@@ -12,10 +12,11 @@ from django.contrib.sessions.backends.base import CreateError, UpdateError
 from django.test import Client, override_settings
 
 from openclaw_middleware import EndReason
-from openclaw_middleware.adapters.django import get_manager
+from openclaw_middleware.adapters.django import conf, get_manager
 from openclaw_middleware.adapters.django.deployment import Deployment
 from openclaw_middleware.adapters.django.engine import SessionStore
 from openclaw_middleware.testing import Clock, Counting, wrap
+from tests.fresh import namespace as new_namespace
 
 from .project import views
 from .project.settings import MIDDLEWARE
@@ -165,8 +166,7 @@ def test_reading_counts_as_use(clock: Clock) -> None:
 
 def test_a_refused_sign_in_is_an_update_error() -> None:
     limits = {"STORE": "memory://", "MAX_SESSIONS_PER_USER": 1, "ON_LIMIT": "reject"}
-    from openclaw_middleware.adapters.django import conf
-
+    limits["NAMESPACE"] = new_namespace()
     with override_settings(OPENCLAW=limits), conf.using(Deployment(conf.load_settings())):
         first, second = SessionStore(), SessionStore()
         first.login("7")

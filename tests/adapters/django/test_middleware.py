@@ -18,6 +18,7 @@ from openclaw_middleware.adapters.django import response as response_module
 from openclaw_middleware.adapters.django.deployment import Deployment
 from openclaw_middleware.stores.memory import AsyncMemoryStore, MemoryState, MemoryStore
 from openclaw_middleware.testing import Clock, Counting, Fault, wrap
+from tests.fresh import namespace as new_namespace
 
 from .project import aviews, views
 
@@ -120,7 +121,7 @@ def test_the_environment_cannot_move_the_cookie(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_settings_that_come_and_go_keep_the_sessions() -> None:
-    with override_settings(OPENCLAW={"STORE": "memory://", "NAMESPACE": "comes_and_goes"}):
+    with override_settings(OPENCLAW={"STORE": "memory://", "NAMESPACE": new_namespace()}):
         conf._current = None
         first, client = conf.runtime(), Client()
         client.get("/write", {"a": "1"})
@@ -132,7 +133,7 @@ def test_settings_that_come_and_go_keep_the_sessions() -> None:
 
 
 def test_a_change_of_the_secret_key_keeps_sessions_by_its_fallback() -> None:
-    with override_settings(OPENCLAW={"STORE": "memory://", "NAMESPACE": "rekeyed"}):
+    with override_settings(OPENCLAW={"STORE": "memory://", "NAMESPACE": new_namespace()}):
         conf._current = None
         client = Client()
         client.get("/write", {"a": "1"})
@@ -243,6 +244,7 @@ def test_an_outage_met_in_another_middleware_is_a_503(switch: Switch) -> None:
 
 def test_a_refused_sign_in_is_a_409(clock: Clock) -> None:
     limits = {"STORE": "memory://", "MAX_SESSIONS_PER_USER": 1, "ON_LIMIT": "reject"}
+    limits["NAMESPACE"] = new_namespace()
     with (
         override_settings(OPENCLAW=limits),
         conf.using(Deployment(conf.load_settings(), clock=clock)),
