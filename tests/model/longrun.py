@@ -1,7 +1,7 @@
 """Play at random for as long as asked: `python -m tests.model.longrun --seconds 600`.
 
-Memory store, time moving. A broken promise is printed with the seed that leads to it; a run of
-that seed alone repeats it: `--seed N --games 1`.
+Memory store, time moving, or `--store URL` of a server. A broken promise is printed with the seed
+that leads to it; a run of that seed alone repeats it: `--seed N --games 1`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,11 @@ import random
 import re
 import time
 import traceback
+from typing import Any
+
+from openclaw_middleware.stores.base import StoreOptions
+from openclaw_middleware.stores.url import open_store
+from tests.fresh import namespace
 
 from .player import Player
 from .world import World, limit_of
@@ -34,8 +39,17 @@ MOVES = (
 )
 
 
-def world_of(chance: random.Random) -> World:
-    """A world with rules of its own."""
+def world_of(chance: random.Random, store: Any = None) -> World:
+    """A world with rules of its own; on a real server rotation is always due, or never."""
+    if store is not None:
+        return World(
+            store,
+            (f"ada{chance.random()}", f"bob{chance.random()}"),
+            rotation_interval=chance.choice([None, 1e-6]),
+            rotation_grace=chance.choice([1e9, 1e-6]),
+            on_ended=chance.choice(["drop", "error"]),
+            limit=limit_of(chance.choice([None, 1, 2]), chance.choice(["end_oldest", "reject"])),
+        )
     rotation = chance.choice([None, 300.0, 1.0])
     return World(
         rotation_interval=rotation,
@@ -58,11 +72,13 @@ def moves_of(chance: random.Random, length: int) -> list[Move]:
     ]
 
 
-def play(seed: int, length: int = 150) -> int:
+def play(seed: int, length: int = 150, store: Any = None) -> int:
     """One game; how many store calls it made."""
     chance = random.Random(seed)
-    world = world_of(chance)
-    return replay(world, moves_of(chance, length))
+    world = world_of(chance, store)
+    made = replay(world, moves_of(chance, length))
+    world.check_thoroughly()
+    return made
 
 
 def replay(world: World, moves: list[Move], *, show: bool = False) -> int:
@@ -114,19 +130,24 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--length", type=int, default=150)
     parser.add_argument("--shrink", action="store_true", help="the fewest moves for --seed")
+    parser.add_argument("--store", help="URL of a server, instead of memory")
     parser.add_argument("--keep-going", action="store_true")
     options = parser.parse_args()
     if options.shrink:
         moves = shrink(options.seed, options.length)
         replay(world_of(random.Random(options.seed)), moves, show=True)
         return
+    store = None
+    if options.store:
+        store = open_store(options.store, StoreOptions(namespace=namespace(), timeout=30.0), "sync")
+        store.create_tables()
     began, games, calls, broken = time.monotonic(), 0, 0, 0
     seen: dict[str, tuple[int, int]] = {}
     while games < options.games and time.monotonic() - began < options.seconds:
         seed = options.seed + games
         games += 1
         try:
-            calls += play(seed, options.length)
+            calls += play(seed, options.length, store)
         except Exception as error:
             broken += 1
             if not options.keep_going:

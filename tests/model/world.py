@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -88,7 +89,7 @@ class World:
 
     def now(self) -> float:
         """The store's time."""
-        return float(self.clock() if self.settable else self.store.now())
+        return self.clock() if self.settable else time.time()
 
     def content(self, record: Record) -> Data:
         """The data of a record, decoded anew."""
