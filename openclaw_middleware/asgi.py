@@ -60,7 +60,7 @@ class SessionMiddleware:
         scope[MANAGER_KEY] = self.runtime
         if self.eager and not exchange.loaded:
             await self.driver.load(exchange)
-        reply = _Reply(self, exchange, send, scope["type"] == "websocket")
+        reply = _Reply(self, exchange, scope, send)
         try:
             await self.app(scope, receive, reply.send)
         except BaseException as error:
@@ -99,11 +99,7 @@ class SessionMiddleware:
         )
 
         def header(wanted: str) -> str | None:
-            name = wanted.encode("ascii")
-            for key, value in headers:
-                if key == name:
-                    return value.decode("latin-1")
-            return None
+            return _header(scope, wanted.encode("ascii"))
 
         client = scope.get("client")
         return self.runtime.exchange(
@@ -115,18 +111,37 @@ class SessionMiddleware:
         )
 
 
+def _header(scope: Scope, wanted: bytes) -> str | None:
+    headers: Iterable[tuple[bytes, bytes]] = scope["headers"]
+    for name, value in headers:
+        if name == wanted:
+            return value.decode("latin-1")
+    return None
+
+
 class _Reply:
     """The way of one response: commit before its first byte, tidy up after its last."""
 
-    __slots__ = ("_driver", "_exchange", "_mute", "_send", "_socket", "refusal")
+    __slots__ = (
+        "_driver",
+        "_exchange",
+        "_mute",
+        "_runtime",
+        "_scope",
+        "_send",
+        "_socket",
+        "refusal",
+    )
 
     def __init__(
-        self, middleware: SessionMiddleware, exchange: Exchange, send: Send, socket: bool
+        self, middleware: SessionMiddleware, exchange: Exchange, scope: Scope, send: Send
     ) -> None:
+        self._runtime = middleware.runtime
+        self._scope = scope
         self._driver = middleware.driver
         self._exchange = exchange
         self._send = send
-        self._socket = socket
+        self._socket = scope["type"] == "websocket"
         self._mute = False
         self.refusal: SessionError | None = None
 
@@ -173,6 +188,9 @@ class _Reply:
                 (name.lower().encode("latin-1"), value.encode("latin-1"))
                 for name, value in x.finish_headers(plain)
             ]
+        if x.cookie is not None and x.desk.cookie.secure:
+            scheme = self._scope.get("scheme", "http")
+            self._runtime.plain_http.of_cookie(scheme, _header(self._scope, b"host") or "")
 
     async def _answer(self, answer: Answer) -> None:
         if self._socket:

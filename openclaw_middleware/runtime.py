@@ -25,6 +25,7 @@ from .core.exchange import Exchange, RequestInfo
 from .core.keys import derive
 from .driver import AsyncDriver, Driver
 from .errors import MissingDependency
+from .plain_http import PlainHttpNotice
 from .session import Session
 from .signing import TokenSigner
 from .stores.base import AsyncStore, Store
@@ -62,6 +63,7 @@ class Runtime:
         self.client = ClientInfo(settings.client_info, settings.trusted_proxies)
         self.skip = _Paths(settings.skip_paths)
         self.passive = _Paths(settings.passive_paths)
+        self.plain_http = PlainHttpNotice()
         self._lock = threading.RLock()
         self._blocking: Driver | None = None
         self._asynchronous: AsyncDriver | None = None

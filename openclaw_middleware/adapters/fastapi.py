@@ -56,12 +56,12 @@ class RecentLoginRequired(ReauthenticationRequired, HTTPException):
     """
 
     def __init__(self, max_age: float, *, signed_in: bool) -> None:
-        ReauthenticationRequired.__init__(self, max_age)
-        text = str(self)
+        late = f"A sign-in within the last {max_age:g} seconds is required"
+        self.max_age = max_age
         HTTPException.__init__(
             self,
             403 if signed_in else 401,
-            detail=text[0].upper() + text[1:] if signed_in else "Not authenticated",
+            detail=late if signed_in else "Not authenticated",
             # RFC 9110 demands one with every 401; no browser asks for a password on this one.
             headers=None if signed_in else {"WWW-Authenticate": 'Cookie realm="session"'},
         )

@@ -275,17 +275,52 @@ class TestKeywords:
         assert client.get("/count").headers["set-cookie"].startswith("__Host-session=")
         assert client.get("/count").json() == 1
 
+    @pytest.mark.parametrize(
+        ("base", "said"),
+        [
+            ("http://testserver", True),
+            ("http://10.0.0.9:8000", True),
+            ("https://10.0.0.9:8000", False),
+            ("http://localhost:8000", False),
+            ("http://app.localhost", False),
+            ("http://127.0.0.1", False),
+            ("http://[::1]:8000", False),
+        ],
+    )
+    def test_a_secure_cookie_over_plain_http_is_said_once(
+        self, base: str, said: bool, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Else a developer only sees that nobody stays signed in."""
+        sessions = SessionSettings(secret_key=KEY, store="memory://")
+        client = client_of(*SCENARIO, sessions=sessions)
+        client.base_url = base
+        client.get("/plain")
+        assert caplog.text == ""
+        for _ in range(2):
+            client.get("/in?user=7")
+        assert caplog.text.count("over plain http") == said
+
+    def test_no_word_about_a_cookie_that_is_meant_for_plain_http(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        client_of(*SCENARIO).get("/count")
+        assert caplog.text == ""
+
 
 class TestStacks:
     """Other middlewares and mounted applications around and inside."""
 
     def test_the_same_sessions_twice_are_one(self) -> None:
-        settings = settings_for()
-        again = Middleware(SessionMiddleware, sessions=settings)
-        client = client_of(*SCENARIO, sessions=settings, middleware=(again,))
+        trips = Counting()
+        manager = _with(trips)
+        again = Middleware(SessionMiddleware, sessions=manager.settings)
+        client = client_of(*SCENARIO, sessions=manager, middleware=(again,))
         answer = client.get("/count")
         assert len(answer.headers.get_list("set-cookie")) == 1
         assert client.get("/count").json() == 2
+        trips.reset()
+        assert client.get("/count").json() == 3
+        assert sorted(trips.trips.elements()) == ["load", "save"]
 
     def test_two_deployments_on_one_cookie_are_refused(self) -> None:
         other = Middleware(SessionMiddleware, sessions=settings_for())

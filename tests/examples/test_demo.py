@@ -17,6 +17,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from starlette.testclient import TestClient
 
 from examples.demo.app import build
+from examples.demo.place import settings_in
+from examples.demo.story import Watch
 from examples.demo.words import ago, browser, clock
 from tests.architecture import ROOT
 from tests.examples.served import Served
@@ -217,8 +219,9 @@ class TestWithoutABrowser:
         assert "<b>0</b> trips" in answer.text
         assert "No clock is running" in answer.text
 
-    def test_static_files_have_no_session(self, client: TestClient) -> None:
-        assert "vary" not in client.get("/static/style.css").headers
+    def test_static_files_have_no_session(self, tmp_path: Path) -> None:
+        """A page with five of them costs the store no more than one with none."""
+        assert settings_in(tmp_path, Watch()).skip_paths == ("/static",)
 
     def test_nothing_is_inline_or_from_elsewhere(self, client: TestClient) -> None:
         client.post("/sign-in", data={"name": "Ada"})
