@@ -5,7 +5,11 @@ Pure functions on `(name, value)` pairs; the drivers convert. RFC 9111, RFC 6265
 
 from __future__ import annotations
 
+import re
+
 Headers = list[tuple[str, str]]
+
+_QUOTED = re.compile(r'"[^"]*"?')
 
 
 def add_vary(headers: Headers) -> Headers:
@@ -26,8 +30,7 @@ def shared_caching(headers: Headers) -> str | None:
 
     None when it says nothing, or keeps them out.
     """
-    value = ", ".join(value for name, value in headers if name.lower() == "cache-control")
-    directives = {part.partition("=")[0].strip().lower() for part in value.split(",")}
+    value, directives = _cache_control(headers)
     if directives & {"private", "no-store"}:
         return None
     if directives & {"public", "s-maxage", "max-age", "must-revalidate", "immutable"}:
@@ -38,9 +41,21 @@ def shared_caching(headers: Headers) -> str | None:
 
 def keep_out_of_shared_caches(headers: Headers) -> Headers:
     """The headers with `private` or `no-store` in `Cache-Control`; what had it stays as it was."""
-    value = ", ".join(value for name, value in headers if name.lower() == "cache-control")
-    directives = {part.partition("=")[0].strip().lower() for part in value.split(",")}
+    _, directives = _cache_control(headers)
     if directives & {"private", "no-store"}:
         return headers
     rest = [pair for pair in headers if pair[0].lower() != "cache-control"]
     return [*rest, ("Cache-Control", "no-store")]
+
+
+def _cache_control(headers: Headers) -> tuple[str, set[str]]:
+    """The whole value and the names of its directives, but those that hold for some fields only:
+    a shared cache may keep the rest of `private="x-field"`."""
+    value = ", ".join(value for name, value in headers if name.lower() == "cache-control")
+    names = set()
+    for part in _QUOTED.sub("", value).split(","):
+        name, equals, _ = part.partition("=")
+        name = name.strip().lower()
+        if not (equals and name in ("private", "no-cache")):
+            names.add(name)
+    return value, names
