@@ -56,8 +56,9 @@ class Desk:
     signer: Signer
     sealer: Sealer
     encode: Callable[[Any], bytes]
-    user_tag_key: bytes
-    rotation_keys: Sequence[bytes]
+    # Reporters of errors print what stands around a failure, so no key is part of the `repr`.
+    user_tag_key: bytes = field(repr=False)
+    rotation_keys: Sequence[bytes] = field(repr=False)
     events: Events = field(default_factory=Events)
     previous_cookies: Sequence[CookieSpec] = ()
     random: Random = secrets.token_bytes

@@ -38,6 +38,14 @@ class LoggedIn(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LoginDenied(Event):
+    """A sign-in did not take place; `cause` is "limit" or "superseded". `session_id` is the
+    session the visitor came with, if any."""
+
+    cause: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Regenerated(Event):
     """The session got a new id and token; `previous_id` is dead."""
 

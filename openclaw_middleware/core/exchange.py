@@ -7,7 +7,7 @@ Bodies are generators; drivers run them in their colour. No framework, no engine
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import CodecError, SessionStateError, StoreError, StoreUnavailable
@@ -36,7 +36,7 @@ class RequestInfo:
         client: what a new session may remember of the client, already reduced to the setting.
     """
 
-    cookies: str = ""
+    cookies: str = field(default="", repr=False)
     passive: bool = False
     navigation: bool = False
     client: dict[str, str] | None = None

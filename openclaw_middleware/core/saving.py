@@ -181,8 +181,10 @@ class Saving:
 
     def _admitted(self, result: Any, record: Record) -> None:
         if isinstance(result, LimitReached):
+            self._tell_denied(record, "limit")
             raise SessionLimitReached("the user has as many sessions as allowed")
         if isinstance(result, Superseded):
+            self._tell_denied(record, "superseded")
             raise LoginSuperseded("the user was logged out everywhere meanwhile; sign in again")
         if isinstance(result, Exists):
             raise StoreConflict("the new session id is taken", operation="create")
@@ -199,6 +201,14 @@ class Saving:
                     session_id=record.id, user_id=record.user_id, cause=cause, keys=lost
                 )
             )
+
+    def _tell_denied(self, record: Record, cause: str) -> None:
+        kept = self.x.state.record
+        self.x.emit(
+            ev.LoginDenied(
+                session_id=kept.id if kept else None, user_id=record.user_id, cause=cause
+            )
+        )
 
     def _tell_login(self, record: Record, old: Record | None) -> None:
         self.x.emit(

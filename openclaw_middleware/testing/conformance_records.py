@@ -8,7 +8,6 @@ and users have modules of their own.
 from __future__ import annotations
 
 import math
-import pickle
 import time
 from dataclasses import fields, replace
 
@@ -42,7 +41,8 @@ USER_IDS = [
     "a:b{c}*?[d]%_\\",
     "line\nbreak\ttab",
 ]
-PAYLOADS = [b"", bytes(range(256)), b"\xff\xfe\x00" * 1000, pickle.dumps({"a": 1}), b"x" * 2**20]
+PICKLED = b"\x80\x04\x95\n\x00\x00\x00\x00\x00\x00\x00}\x94\x8c\x01a\x94K\x01s."
+PAYLOADS = [b"", bytes(range(256)), b"\xff\xfe\x00" * 1000, PICKLED, b"x" * 2**20]
 JUNK_IDS = [
     "",
     ".",
