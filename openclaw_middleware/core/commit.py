@@ -78,7 +78,9 @@ class Commit:
             return
         if self.failed:
             self._drop_what_widens()
-        leaving = self.state.ending is not None
+        state = self.state
+        everywhere = any(not intent.others_only for intent in state.users)
+        leaving = everywhere or state.ending is not None
         try:
             yield from self._all()
         except StoreError:
@@ -93,11 +95,19 @@ class Commit:
             yield from self._own_record()
         except LoginRefused as error:
             refused = error
+            yield from self._leave_without_login()
         yield from self._end_users()
         yield from self._end_others()
         self._renew_cookie()
         if refused is not None:
             raise refused
+
+    def _leave_without_login(self) -> Steps[None]:
+        """A logout that came before the refused sign-in still holds."""
+        state = self.state
+        state.draft = None
+        if state.ending is not None and state.record is not None:
+            yield from self.saving.end(state.record)
 
     # -- what there is to do
 

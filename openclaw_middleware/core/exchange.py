@@ -16,7 +16,7 @@ from .breaker import Breaker
 from .contract import Ended, Live, Missing
 from .cookies import CookieSpec
 from .desk import Desk
-from .headers import Headers, add_vary, keep_out_of_shared_caches, shared_caching
+from .outgoing import Outgoing
 from .policy import Rules
 from .record import EndReason, Record, tag_of
 from .state import Content, State
@@ -42,7 +42,7 @@ class RequestInfo:
     client: dict[str, str] | None = None
 
 
-class Exchange:
+class Exchange(Outgoing):
     """The session of one request, between the driver and the store.
 
     Attributes:
@@ -50,13 +50,11 @@ class Exchange:
         failure: the error that kept the session from being loaded, or None.
         started: the response headers have left.
         closed: the request failed; nothing more is written for it.
-        accessed: the application looked at the session.
-        dead: the token was already dead when it was presented.
         trips: how many store calls were made.
     """
 
     def __init__(self, desk: Desk, request: RequestInfo) -> None:
-        self.desk = desk
+        super().__init__(desk, request.navigation)
         self.request = request
         self.state = State(desk.mint, desk.encode)
         self.store: Any = None
@@ -65,18 +63,12 @@ class Exchange:
         self.trips = 0
         self.spent = 0.0
         self.failure: StoreError | None = None
-        self.previous_end: EndReason | None = None
-        self.accessed = False
         self.started = False
         self.logout_failed = False
         self.closed = False
-        self.dead = False
         self.hand_out: Token | None = None
         self.promote = False
         self.renew = False
-        self.cookie: str | None = None
-        self.postponable = False
-        self.stray: list[CookieSpec] = []
         self._clock: tuple[float, float] | None = None
         self._touched = False
         self.token: Token | None = None
@@ -156,11 +148,6 @@ class Exchange:
         if now is not None:
             self._clock = (now, ended)
         return answer
-
-    def emit(self, event: ev.Event) -> None:
-        """Tell the listeners, if there are any."""
-        if self.desk.events:
-            self.desk.events.emit(event)
 
     # -- loading
 
@@ -293,7 +280,7 @@ class Exchange:
         if not isinstance(found, Live):
             self.withhold()
 
-    # -- headers
+    # -- the cookie
 
     def send_token(self, token: Token, record: Record, *, postponable: bool = False) -> None:
         """Let the response carry this token; a postponable one can as well go with a later one."""
@@ -301,71 +288,14 @@ class Exchange:
         max_age = None
         if policy.persistent and self._clock is not None:
             max_age = max(0, int(record.started + policy.absolute - self.at(self.desk.monotonic())))
-        self.cookie = self.desk.cookie.set(self.desk.signer.sign(token), max_age)
-        self.postponable = postponable
+        value = self.desk.cookie.set(self.desk.signer.sign(token), max_age)
+        self.set_cookie(value, postponable=postponable)
 
     def withhold(self) -> None:
         """The record is over: no token of it may overwrite its successor's in the browser."""
-        self.cookie = self.hand_out = None
-        self.postponable = self.renew = self.promote = False
-
-    def delete_cookie(self) -> None:
-        """Let the response delete the cookie, in every configured variant."""
-        self.cookie = self.desk.cookie.delete()
-        self.postponable = False
-        self.stray = list(self.desk.previous_cookies)
-
-    def cookies(self) -> list[str]:
-        """The `Set-Cookie` values of this response."""
-        stray = [spec.delete() for spec in self.stray] if self.accessed or self.cookie else []
-        if self.cookie is not None:
-            return [*stray, self.cookie]
-        if self._may_clean_up() and not stray:
-            return [self.desk.cookie.delete()]
-        return stray
-
-    def parting_cookies(self) -> list[str]:
-        """The `Set-Cookie` values of an answer of our own: a logout that failed still clears the
-        browser, anything else leaves its cookie alone."""
-        state = self.state
-        everywhere = any(not intent.others_only for intent in state.users)
-        if not (self.logout_failed or state.ending is not None or everywhere):
-            return []
-        self.delete_cookie()
-        return self.cookies()
-
-    def _may_clean_up(self) -> bool:
-        """Whether a dead cookie may be deleted by a request that did not end the session.
-
-        Only on a navigation, whose answer cannot overtake another tab's, and not when the token
-        was replaced: then its successor may be on the way to this very browser.
-        """
-        return (
-            self.dead
-            and self.accessed
-            and self.request.navigation
-            and self.previous_end is not EndReason.REPLACED
-        )
-
-    def finish_headers(self, headers: Headers) -> Headers:
-        """The response's headers with what this session adds; unchanged when it was not used."""
-        cookies = self.cookies()
-        if self.accessed or cookies:
-            headers = add_vary(headers)
-        if cookies:
-            allowed = shared_caching(headers)
-            if allowed is not None and self.postponable:
-                return headers
-            if allowed is not None:
-                ev.logger.warning(
-                    "Cache-Control %r was replaced by no-store: the response sets a session "
-                    "cookie, which no shared cache may keep",
-                    allowed,
-                )
-                self.emit(ev.CacheHeaderReplaced(session_id=self.state.id, header=allowed))
-            headers = keep_out_of_shared_caches(headers)
-            headers = [*headers, *(("Set-Cookie", value) for value in cookies)]
-        return headers
+        self.unset_cookie()
+        self.hand_out = None
+        self.renew = self.promote = False
 
     # -- the application's access
 

@@ -537,6 +537,22 @@ def test_the_limit_can_refuse_and_then_nothing_changes() -> None:
     assert second.data() == {"cart": [1]}
 
 
+def test_a_logout_before_a_refused_sign_in_still_holds() -> None:
+    """logout() and login() in one request, the login refused: the old session is over."""
+    lab = Lab(max_sessions_per_user=1, on_limit="reject")
+    signed_in(lab, "bob")
+    browser = signed_in(lab, "ada")
+    request = browser.twin().request()
+    request.session.logout()
+    request.session.login("bob")
+
+    with pytest.raises(SessionLimitReached):
+        request.finish()
+
+    assert browser.user() is None
+    assert "Max-Age=0" in request.x.parting_cookies()[0]
+
+
 # -- a request that failed
 
 

@@ -1,0 +1,107 @@
+"""What a response carries for its session: our cookie or its deletion, `Vary`, no shared caching.
+
+The exchange decides what to send; here it is kept until the headers leave, and worded. Nothing
+is loaded or saved here.
+"""
+
+from __future__ import annotations
+
+from . import events as ev
+from .cookies import CookieSpec
+from .desk import Desk
+from .headers import Headers, add_vary, keep_out_of_shared_caches, shared_caching
+from .record import EndReason
+
+
+class Outgoing:
+    """The outgoing side of one request.
+
+    Attributes:
+        navigation: the response is a document a person navigated to.
+        accessed: the application looked at the session.
+        dead: the token was already dead when it was presented; `previous_end` says why.
+        cookie: the `Set-Cookie` value to send, None for none.
+        stray: cookies of ours to be deleted beside it.
+        leaving: the cookie is deleted because this request logs out.
+    """
+
+    def __init__(self, desk: Desk, navigation: bool) -> None:
+        self.desk = desk
+        self.navigation = navigation
+        self.accessed = False
+        self.dead = False
+        self.previous_end: EndReason | None = None
+        self.cookie: str | None = None
+        self.stray: list[CookieSpec] = []
+        self.leaving = False
+        self._postponable = False
+
+    def emit(self, event: ev.Event) -> None:
+        """Tell the listeners, if there are any."""
+        if self.desk.events:
+            self.desk.events.emit(event)
+
+    def set_cookie(self, value: str, *, postponable: bool) -> None:
+        """Let the response carry this value; a postponable one can as well go with a later one."""
+        self.cookie = value
+        self.leaving = False
+        self._postponable = postponable
+
+    def unset_cookie(self) -> None:
+        """Let the response leave the browser's cookie as it is."""
+        self.cookie = None
+        self.leaving = self._postponable = False
+
+    def delete_cookie(self) -> None:
+        """Let the response delete the cookie, in every configured variant: somebody logs out."""
+        self.cookie = self.desk.cookie.delete()
+        self.stray = list(self.desk.previous_cookies)
+        self.leaving = True
+        self._postponable = False
+
+    def cookies(self) -> list[str]:
+        """The `Set-Cookie` values of this response."""
+        stray = [spec.delete() for spec in self.stray] if self.accessed or self.cookie else []
+        if self.cookie is not None:
+            return [*stray, self.cookie]
+        if self._may_clean_up() and not stray:
+            return [self.desk.cookie.delete()]
+        return stray
+
+    def parting_cookies(self) -> list[str]:
+        """The `Set-Cookie` values of an answer of our own: a logout clears the browser even when
+        it failed, anything else leaves the cookie alone."""
+        return self.cookies() if self.leaving else []
+
+    def _may_clean_up(self) -> bool:
+        """Whether a dead cookie may be deleted by a request that did not end the session.
+
+        Only on a navigation, whose answer cannot overtake another tab's, and not when the token
+        was replaced: then its successor may be on the way to this very browser.
+        """
+        return (
+            self.dead
+            and self.accessed
+            and self.navigation
+            and self.previous_end is not EndReason.REPLACED
+        )
+
+    def finish_headers(self, headers: Headers) -> Headers:
+        """The response's headers with what this session adds; unchanged when it was not used."""
+        cookies = self.cookies()
+        if self.accessed or cookies:
+            headers = add_vary(headers)
+        if not cookies:
+            return headers
+        allowed = shared_caching(headers)
+        if allowed is not None and self._postponable:
+            return headers
+        if allowed is not None:
+            ev.logger.warning(
+                "Cache-Control %r was replaced by no-store: the response sets a session cookie, "
+                "which no shared cache may keep",
+                allowed,
+            )
+            self.emit(ev.CacheHeaderReplaced(header=allowed))
+        headers = keep_out_of_shared_caches(headers)
+        return [*headers, *(("Set-Cookie", value) for value in cookies)]
