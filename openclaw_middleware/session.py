@@ -150,6 +150,7 @@ class Session(SessionMapping):
             claims=dict(claims) if claims else None,
         )
         state.login(draft, keep_data=same if keep_data is None else keep_data)
+        self._drop_sign_in_notes()
 
     def logout(self) -> None:
         """End this session; afterwards this object is a fresh anonymous one.

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from .driver import AsyncDriver, Driver
 
 
+# What django.contrib.auth notes of a sign-in: it ends with that sign-in, whoever makes the next.
+# Kept, it would make Django throw out a sign-in that another framework made in its place.
+SIGN_IN_NOTES = frozenset({"_auth_user_backend", "_auth_user_hash"})
+
+
 class SessionMapping(MutableMapping[str, Any]):
     """A `MutableMapping` with `str` keys, and `copy`, `|`, `|=`, `to_dict`.
 
@@ -94,6 +99,7 @@ class SessionMapping(MutableMapping[str, Any]):
             if self._state().user_id is None:
                 raise KeyError(key)
             self._before_start("removing the identity").drop_identity()
+            self._drop_sign_in_notes()
             return
         self._writable().data.delete(key)
 
@@ -135,6 +141,11 @@ class SessionMapping(MutableMapping[str, Any]):
     def __ior__(self, other: Mapping[str, Any]) -> Self:
         self.update(other)
         return self
+
+    def _drop_sign_in_notes(self) -> None:
+        data = self._state().data
+        for key in SIGN_IN_NOTES.intersection(data.data):
+            data.delete(key)
 
     def _identify(self, value: object) -> None:
         """The identity key was set."""

@@ -76,6 +76,7 @@ class OpenClaw:
         for error in (StoreError, LoginRefused, SessionEnded):
             handlers.setdefault(error, _answered)
         _show_to_templates(app)
+        _hear_of_sign_ins(app)
 
     @property
     def manager(self) -> SessionManager:
@@ -139,6 +140,26 @@ def _answered(error: Exception) -> Response:
     answer = answer_for(error, [])
     assert answer is not None  # noqa: S101  # registered for exactly these errors
     return Response(answer.body, answer.status, answer.headers)
+
+
+def _hear_of_sign_ins(app: Flask) -> None:
+    """Count `login_user()` of whoever is signed in already as a sign-in, too.
+
+    Flask-Login, where it is used, sets its key to the same value then, which alone says nothing
+    about a password.
+    """
+    try:
+        from flask_login import user_logged_in
+    except ImportError:
+        return
+    user_logged_in.connect(_renew_sign_in, app)
+
+
+def _renew_sign_in(app: Flask, **_: Any) -> None:
+    session = get_session()
+    draft = session._state().draft
+    if session.user_id is not None and not (draft is not None and draft.login):
+        session.login(session.user_id)
 
 
 def _show_to_templates(app: Flask) -> None:

@@ -101,6 +101,23 @@ def test_sign_in_and_out(world: World) -> None:
     assert {user for user, _ in world.live()} == {None}
 
 
+def test_signing_in_again_is_a_new_sign_in(world: World) -> None:
+    app = site(world)
+    client = app.test_client()
+    client.get("/login/ada")
+    client.get("/cart/book")
+    before = client.get_cookie("session").value
+    world.clock.advance(600)
+    client.get("/login/ada")
+    assert client.get_cookie("session").value != before
+    assert client.get("/").text == "ada ada ['book']"
+    with app.app_context():
+        (only,) = get_manager().sessions_of("ada").items
+    assert only.authenticated_at == pytest.approx(world.clock())
+    client.set_cookie("session", before)
+    assert client.get("/").status_code == 302
+
+
 def test_pages_do_not_write(world: World) -> None:
     client = site(world).test_client()
     client.get("/login/ada")

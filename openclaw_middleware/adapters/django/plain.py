@@ -120,7 +120,9 @@ class PlainSession(Lifetime, Session, SessionBase):  # type: ignore[misc]  # two
         keep_data: bool | None = None,
         verified_at: float | datetime | None = None,
     ) -> None:
-        """As `Session.login`. Without a policy, what `set_expiry` asked for still holds."""
+        """As `Session.login`. Without a policy, what `set_expiry` asked for still holds; the same
+        user's sign-in stays bound to the password it was made with."""
+        notes = self._sign_in_notes() if self.user_id == str(user_id) else {}
         super().login(
             user_id,
             remember=remember,
@@ -129,7 +131,13 @@ class PlainSession(Lifetime, Session, SessionBase):  # type: ignore[misc]  # two
             keep_data=keep_data,
             verified_at=verified_at,
         )
+        if keep_data is not False:
+            self.update(notes)
         self.carry_expiry(replaced=remember or policy is not None)
+
+    def _sign_in_notes(self) -> dict[str, Any]:
+        data = self._state().data.data
+        return {key: data[key] for key in identity.SUPPLIED & data.keys()}
 
     def renew_sign_in(self) -> None:
         """Count a repeated sign-in of the same user as one: new id, absolute clock from now."""
