@@ -144,6 +144,18 @@ class Rules:
         started = record.created_at if record.authenticated_at is None else record.authenticated_at
         return min(record.last_active_at + policy.idle, started + policy.absolute)
 
+    def write_until(self, record: Record) -> float:
+        """Epoch seconds until which a write to the record is let through, given what was known
+        when it was loaded.
+
+        Others may have used the session since, so the idle limit is left to the store, which
+        knows, unless a smaller one is configured now.
+        """
+        limits = self.limits_of(record)
+        if limits.idle < min(record.idle_timeout, limits.absolute):
+            return self.not_after(record)
+        return record.started + limits.absolute
+
     def touch_every(self, record: Record) -> float:
         """Seconds between two touches of this record."""
         return record.idle_timeout / 10 if self.touch_interval is None else self.touch_interval

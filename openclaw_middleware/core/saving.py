@@ -106,7 +106,7 @@ class Saving:
                 wanted,
                 write_id=mark,
                 active=active,
-                not_after=x.rules.not_after(record),
+                not_after=x.rules.write_until(record),
             )
             if isinstance(result, Conflict):
                 record = result.record

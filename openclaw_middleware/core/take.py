@@ -45,7 +45,7 @@ def take(x: Exchange, key: str, default: Any, contest: Contest) -> Steps[Any]:
         mark = write_id(x)
         taken = sealed(x, record, stored)
         result = yield from x.trip(
-            "save", taken, write_id=mark, active=False, not_after=x.rules.not_after(record)
+            "save", taken, write_id=mark, active=False, not_after=x.rules.write_until(record)
         )
         if isinstance(result, Saved):
             refresh(x, replace(taken, version=result.version, write_id=mark))

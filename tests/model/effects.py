@@ -13,6 +13,16 @@ MISSING = "<missing>"
 Data = dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Ending:
+    """Equal to every list that ends so: what it held before was as the application saw it."""
+
+    last: list[str]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, list) and other[-len(self.last) :] == self.last
+
+
 @dataclass
 class Effect:
     """Everything one request has done to one key since its last commit.
@@ -46,8 +56,7 @@ class Effect:
         if self.kind == "push":
             if not gone:
                 return [stored + self.mine]
-            fresh = [] if self.base == MISSING else self.was
-            return [fresh + self.mine] if self.whole else [MISSING]
+            return [Ending(self.mine)] if self.whole or self.base == MISSING else [MISSING]
         if not gone:
             return [stored | self.mine]
         return [self.mine] if self.base == MISSING else [MISSING]

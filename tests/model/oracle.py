@@ -216,7 +216,7 @@ class Oracle:
         self._explain(request, request.journal, inherited, found.data, optional=False)
 
     def _copied(self, request: Request, data: Data) -> Data:
-        """A second sign-in beside the first: the visitor's data come along, as they are by now."""
+        """A second sign-in beside the first: the visitor's data come, as just read."""
         first = request.loaded
         if first is None or first.user_id is not None:
             return {}
@@ -227,8 +227,8 @@ class Oracle:
         if found is None or heir == first.id or found.record.user_id not in (None, request.user):
             return {}
         self._hold(data.get(TAKE_ONCE) not in self.given, "a value that was taken came back")
-        self.copied.add(found.data.get(TAKE_ONCE))
-        return found.data
+        self.copied.add(request.seen.get(TAKE_ONCE))
+        return request.seen
 
     def _inherit(self, request: Request, old: Seen, new: Seen) -> None:
         if request.login_as is not None or request.detached:

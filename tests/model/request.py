@@ -32,7 +32,7 @@ class Request:
     Attributes:
         began: the world's tick at the start.
         genuine: the token was not forged by the test.
-        loaded: the record it was told of; `view` is its data.
+        loaded: the record it was told of; `seen` the data last told of.
         leaving: id of the record its logout must end, and whose it is.
         detached: what is written from here on does not derive from the stored data.
         login_as: the user it signs in, if it does.
@@ -56,7 +56,7 @@ class Request:
         self.stage = "load"
         self.genuine = True
         self.loaded: Record | None = None
-        self.view: Data = {}
+        self.seen: Data = {}
         self.leaving: tuple[str, str | None] | None = None
         self.narrows: list[tuple[str, str | None]] = []
         self.detached = False
@@ -109,6 +109,8 @@ class Request:
 
     def save(self) -> None:
         """Commit in mid-request."""
+        if not self.accessible():
+            return
         try:
             self.session._mark_explicit()
         except (ResponseStarted, StoreError):
@@ -124,6 +126,8 @@ class Request:
 
     def take(self, key: str) -> None:
         """Ask for a one-time value."""
+        if not self.accessible():
+            return
         try:
             self.session._writable()
         except (ResponseStarted, StoreError):
@@ -165,6 +169,8 @@ class Request:
 
     def accessible(self) -> bool:
         """Whether the session could be loaded; a handler that meets an outage fails."""
+        if self.broken is not None:
+            return False
         try:
             with self.world.speaking(self):
                 self.session._state()
@@ -290,7 +296,8 @@ class Request:
 
     def end_other(self, session_id: str) -> None:
         """Sign out another device."""
-        if not self.accessible() or self.user is None or session_id == self.x.state.id:
+        own = {self.x.state.id, self.loaded_id, *self.created}
+        if not self.accessible() or self.user is None or session_id in own:
             return
         with self.world.speaking(self):
             self.session.end_other(session_id)

@@ -247,6 +247,25 @@ def test_a_step_up_after_a_logout_keeps_no_old_value_by_a_change_inside_it(lab: 
     assert [event.keys for event in lab.told(ev.ChangesDropped)] == [("prefs",)]
 
 
+@pytest.mark.parametrize("write", ["save", "take"])
+def test_a_long_request_saves_into_a_session_that_others_kept_alive(lab: Lab, write: str) -> None:
+    """A socket outlasts the idle limit as it was at its start; the session was used meanwhile."""
+    browser = signed_in(lab, code="c")
+    long = browser.request()
+    assert long.session["code"] == "c"
+    for _ in range(4):
+        lab.clock.advance(900)
+        browser.visit(a=lab.clock())
+    if write == "take":
+        assert long.session.take("code") == "c"
+    else:
+        long.session["b"] = 1
+    long.finish()
+
+    assert browser.data().get("b") == (1 if write == "save" else None)
+    assert not lab.told(ev.ChangesDropped)
+
+
 @pytest.mark.xfail(reason="ending is not conditional on the version", strict=True)
 def test_removing_the_last_key_leaves_what_others_wrote(lab: Lab) -> None:
     """An anonymous visitor's flash is shown while another tab fills the cart."""

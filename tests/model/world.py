@@ -167,9 +167,10 @@ class World:
         elif isinstance(answer, ct.Missing) and call.args:
             named = call.args[0]
             request.known_dead.add(named if isinstance(named, str) else named.id)
-        if call.verb == "load" and request.stage == "load" and isinstance(answer, ct.Live):
-            request.loaded = answer.record
-            request.view = self.content(answer.record)
+        if call.verb == "load" and isinstance(answer, ct.Live):
+            request.seen = self.content(answer.record)
+            if request.stage == "load":
+                request.loaded = answer.record
         self._feed(request, lambda: run.answer(answer))
 
     def _perform(self, request: Request, call: Any) -> Any:
