@@ -23,7 +23,8 @@ from ...core.exchange import Exchange, RequestInfo
 from ...errors import SessionError
 from . import conf, identity
 from .deployment import Deployment
-from .response import apply_headers, refusal, warn_of_plain_http
+from .request import exchange_of
+from .response import apply_headers, closers, refusal, warn_of_plain_http
 from .session import DjangoSession, SkippedSession
 
 GetResponse = Callable[[HttpRequest], Any]
@@ -85,7 +86,7 @@ class _Turn:
     def __init__(self, request: HttpRequest) -> None:
         self.request = request
         self.deployment: Deployment = conf.runtime()
-        self.exchange = _exchange(self.deployment, request)
+        self.exchange = exchange_of(self.deployment, request)
         if self.exchange is None:
             empty = Exchange(self.deployment.desk, RequestInfo())
             request.session = SkippedSession(empty, self.deployment)
@@ -230,7 +231,7 @@ class _Turn:
             raise error
         x.started = x.closed = True
         # Closing the new response closes what the old one held.
-        _closers(answer).append(response.close)
+        closers(answer).append(response.close)
         return answer
 
     def _go(self, x: Exchange, response: HttpResponseBase) -> HttpResponseBase:
@@ -240,34 +241,5 @@ class _Turn:
             apply_headers(x, response)
             warn_of_plain_http(x, self.request)
         if not x.closed and (x.accessed or not x.loaded):
-            _closers(response).append(self._after)
+            closers(response).append(self._after)
         return response
-
-
-def _closers(response: HttpResponseBase) -> list[Callable[[], object]]:
-    """What Django calls when the server closes the response; its own handlers add to it."""
-    closers: list[Callable[[], object]] = response._resource_closers  # type: ignore[attr-defined]
-    return closers
-
-
-def _exchange(deployment: Deployment, request: HttpRequest) -> Exchange | None:
-    meta = request.META
-
-    def header(wanted: str) -> str | None:
-        value: str | None = meta.get("HTTP_" + wanted.upper().replace("-", "_"))
-        return value
-
-    return deployment.exchange(
-        _cookies(request), request.path, request.method or "GET", header, meta.get("REMOTE_ADDR")
-    )
-
-
-def _cookies(request: HttpRequest) -> str:
-    """The `Cookie` header. Django joins several by commas, which HTTP/2 sends as a matter of course
-    and which are no separators of cookies."""
-    scope = getattr(request, "scope", None)
-    if scope is None:
-        plain: str = request.META.get("HTTP_COOKIE", "")
-        return plain
-    found = [value.decode("latin-1") for name, value in scope["headers"] if name == b"cookie"]
-    return "; ".join(found)

@@ -6,6 +6,7 @@ middleware look for it. Nothing is decided here.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from http.cookies import Morsel
 from typing import Any
 
@@ -89,6 +90,12 @@ def refusal(error: BaseException, x: Exchange) -> HttpResponse | None:
             response[name] = value
     _set_cookies(response, lines)
     return response
+
+
+def closers(response: HttpResponseBase) -> list[Callable[[], object]]:
+    """What Django calls when the server closes the response; its own handlers add to it."""
+    closers: list[Callable[[], object]] = response._resource_closers  # type: ignore[attr-defined]
+    return closers
 
 
 _warned = False

@@ -1,0 +1,32 @@
+"""What the core may know of a Django request."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest
+
+from ...core.exchange import Exchange
+from .deployment import Deployment
+
+
+def exchange_of(deployment: Deployment, request: HttpRequest) -> Exchange | None:
+    """The exchange of one Django request, None where `skip_paths` says there is no session."""
+    meta = request.META
+
+    def header(wanted: str) -> str | None:
+        value: str | None = meta.get("HTTP_" + wanted.upper().replace("-", "_"))
+        return value
+
+    return deployment.exchange(
+        _cookies(request), request.path, request.method or "GET", header, meta.get("REMOTE_ADDR")
+    )
+
+
+def _cookies(request: HttpRequest) -> str:
+    """The `Cookie` header. Django joins several by commas, which HTTP/2 sends as a matter of course
+    and which are no separators of cookies."""
+    scope = getattr(request, "scope", None)
+    if scope is None:
+        plain: str = request.META.get("HTTP_COOKIE", "")
+        return plain
+    found = [value.decode("latin-1") for name, value in scope["headers"] if name == b"cookie"]
+    return "; ".join(found)
