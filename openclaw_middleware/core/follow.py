@@ -42,15 +42,14 @@ def follow_with_changes(
         if heir_id is None:
             break
         result = yield from x.trip("load", heir_id)
-    if changed:
-        x.emit(
-            ev.ChangesDropped(
-                session_id=record.id,
-                user_id=record.user_id,
-                cause="the session ended meanwhile",
-                keys=tuple(changed),
-            )
+    x.emit(
+        ev.ChangesDropped(
+            session_id=record.id,
+            user_id=record.user_id,
+            cause="the session ended meanwhile",
+            keys=tuple(changed),
         )
+    )
     if x.rules.on_ended == "error":
         raise SessionEnded("the session was ended by another request")
 

@@ -11,6 +11,7 @@ from .sql_records import WIDTH, Rows, record_of, well_formed
 # The smallest step by which a spared session is lifted over its user's not-before.
 TICK = 1e-6
 COUNTED = 1000
+LOOKED_AT = 5 * COUNTED
 COUNTED_FOR_STATS = 10_000
 SWEPT_USERS = 20
 PURGE_ROUNDS = 10
@@ -31,7 +32,12 @@ class SQLBodies(SQLLogins):
         before = yield from self._lock_user(tag)
         spared = except_id if except_id is not None and well_formed(except_id) else ""
         rows: Rows = yield from self._ask(
-            self.statements.count_user, tag=tag, spared=spared, count=COUNTED, **range_of(tag)
+            self.statements.count_user,
+            tag=tag,
+            spared=spared,
+            looked=LOOKED_AT,
+            count=COUNTED,
+            **range_of(tag),
         )
         ended, now = rows[0]
         # At the same moment as the last one: still above a session that one has spared.

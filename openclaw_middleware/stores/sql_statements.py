@@ -156,9 +156,13 @@ class Statements:
             "SELECT s.id FROM {s} s WHERE {of_user} AND s.id <> :new AND {alive}"
             " ORDER BY s.last_active_at DESC, s.id DESC LIMIT 1000000 OFFSET :others"
         )
+        # The rows looked at are bounded as well: most may be dead and not purged yet.
         self.count_user = self._text(
-            "SELECT COUNT(*), {now} FROM (SELECT s.id FROM {s} s WHERE {of_user}"
-            " AND s.id <> :spared AND {alive} LIMIT :count) counted"
+            "SELECT COUNT(*), {now} FROM (SELECT s.id FROM ("
+            "SELECT s.id, s.ended_at, s.last_active_at, s.idle_timeout, s.authenticated_at,"
+            " s.created_at, s.absolute_timeout, s.valid_from FROM {s} s WHERE {of_user}"
+            " AND s.id <> :spared ORDER BY s.id LIMIT :looked"
+            ") s WHERE {alive} LIMIT :count) counted"
         )
         self.spare = self._text(
             "UPDATE {s} AS s SET valid_from = :valid_from"

@@ -7,6 +7,7 @@ from typing import Any
 
 from openclaw_middleware import SessionManager, SessionSettings
 from openclaw_middleware.adapters.django.deployment import Deployment
+from openclaw_middleware.driver import AsyncDriver, Driver
 from openclaw_middleware.runtime import Runtime
 from openclaw_middleware.stores.memory import AsyncMemoryStore, MemoryState, MemoryStore
 from openclaw_middleware.stores.url import open_store
@@ -69,6 +70,21 @@ class Sites:
         site = SITES[kind](runtime)
         self._opened.append(site)
         return site
+
+    def both_djangos(self, place: Place, *faults: tuple[Fault, ...], **settings: Any) -> list[Any]:
+        """Both handlers of the process's one Django project, on a store of either colour.
+
+        Args:
+            faults: those of the blocking store, then those of the asyncio one.
+        """
+        made = place.settings(**settings)
+        runtime = Deployment(made)
+        runtime._blocking = Driver(place.store("sync", made, *faults[0]))
+        runtime._asynchronous = AsyncDriver(place.store("async", made, *faults[1]))
+        self._opened.append(Django(runtime))
+        sites = [SITES[kind](runtime) for kind in ("django", "django-async")]
+        self._opened += sites
+        return sites
 
     def close(self) -> None:
         while self._opened:

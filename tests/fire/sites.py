@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any, ClassVar
 
 from flask import Flask
@@ -33,7 +33,7 @@ from django.http import HttpRequest, HttpResponse
 from django.test import override_settings
 from django.urls import re_path
 
-from openclaw_middleware import AsyncSessionManager, SessionManager
+from openclaw_middleware import AsyncSessionManager, SessionManager, StoreError
 from openclaw_middleware.adapters import starlette as starlette_adapter
 from openclaw_middleware.adapters.django import conf
 from openclaw_middleware.adapters.django import get_session as django_session
@@ -274,7 +274,8 @@ def _view(request: HttpRequest) -> HttpResponse:
 async def _aview(request: HttpRequest) -> HttpResponse:
     handler = request.scope["handler"]
     if handler is not None:
-        await request.session.aload()
+        with suppress(StoreError):  # the handler meets it again
+            await request.session.aload()
     reply = await adrive(steps(handler, lambda: Visit(django_session(request), True)))
     return HttpResponse(reply.body, status=reply.status, headers=dict(reply.headers))
 

@@ -1,0 +1,160 @@
+"""What every application must do while its store is away, and once it is back."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+from openclaw_middleware.testing import Counting
+
+from .places import fresh_user
+from .visits import PATIENCE, Answer, Hold, Visit, all_done, login, logout, read, slowly, write
+
+TIMEOUT = 0.6
+BOUND = 3 * TIMEOUT
+STORM = 100
+
+
+def regenerate(visit: Visit) -> None:
+    visit.session.regenerate()
+
+
+def unavailable(answer: Answer, *, clears: bool = False) -> None:
+    """It is a 503 that says when to come back and leaves the browser's cookie alone."""
+    assert answer.status == 503, answer
+    assert answer.all("retry-after"), answer
+    assert answer.all("cache-control") == ["no-store"], answer
+    if clears:
+        assert answer.clears, answer
+    else:
+        assert not answer.all("set-cookie"), answer
+
+
+def in_time(answer: Answer) -> Answer:
+    assert answer.seconds < BOUND, f"{answer.seconds:.2f} s: {answer}"
+    return answer
+
+
+class Ordeal:
+    """One application, its visitors, and what they must meet.
+
+    Args:
+        trips: counts the store calls of the site.
+    """
+
+    def __init__(self, site: Any, trips: Counting) -> None:
+        self.site, self.trips = site, trips
+        self.users = [fresh_user() for _ in range(4)]
+        self.ada, self.bob, self.carol, self.dave = (site.signed_in(u, a=1) for u in self.users)
+        self.hold = Hold(2)
+        self.longest = 0.0
+        self.storm_seconds = 0.0
+        self.under_way: list[Future[Answer]] = []
+
+    def before(self) -> None:
+        """Two requests have loaded their session when it begins, and will commit in it."""
+        self.under_way = [
+            self.carol.begin(slowly(self.hold, then=write(b=2))),
+            self.dave.begin(slowly(self.hold, then=regenerate)),
+        ]
+        self.hold.reached()
+
+    def unaffected(self) -> None:
+        """Public pages and anonymous visitors notice nothing, and the store is not asked."""
+        site, count = self.site, self.trips.total
+        began = time.monotonic()
+        assert site.visitor().do(None).status == 200
+        assert self.ada.twin().do(None).status == 200
+        assert site.visitor().ok(read) == {}
+        assert time.monotonic() - began < TIMEOUT
+        lazy = 1 if site.kind == "starlette" else 0  # an eager load, whose failure nobody meets
+        assert self.trips.total - count <= lazy
+
+    def away(self) -> None:
+        """Nothing is answered, and everybody is told so in time."""
+        # First, because each meets a store that nobody knows to be away.
+        self.hold.open()
+        for answer in all_done(self.under_way):
+            unavailable(in_time(answer))
+        found = [self.ada.do(each) for each in (read, write(c=3), regenerate)]
+        found.append(self.site.visitor().do(login(self.users[0])))
+        for answer in found:
+            unavailable(in_time(answer))
+        bye = self.bob.do(logout)
+        unavailable(in_time(bye), clears=True)
+        self.longest = max(answer.seconds for answer in (*found, bye))
+        self.unaffected()
+        began = time.monotonic()
+        storm = [self.ada.twin().begin(read) for _ in range(STORM)]
+        for answer in all_done(storm):
+            unavailable(answer)
+        self.storm_seconds = time.monotonic() - began
+        # Without the breaker a hundred requests would stand in line for the few connections.
+        assert self.storm_seconds < 2 * BOUND, self.storm_seconds
+
+    def recovered(self, *, late: bool = True) -> None:
+        """The same process serves the same sessions, and no record is half of anything.
+
+        Args:
+            late: a frozen server may still perform what it was sent.
+        """
+        wait_for(lambda: self.ada.do(read).status == 200)
+        assert self.ada.ok(read) == {"a": 1}
+        carol, dave = self.users[2:]
+        found = self.carol.ok(read)
+        assert found == {"a": 1} or (late and found == {"a": 1, "b": 2}), found
+        for user in (self.users[0], carol):
+            assert len(self.site.manage("sessions_of", user).items) == 1
+        assert len(self.site.manage("sessions_of", dave).items) == 1
+        assert self.dave.do(read).status == 200
+        again = self.site.signed_in(self.users[0], a=2)
+        assert again.ok(read) == {"a": 2}
+        assert self.ada.do(logout).clears
+
+
+def wait_for(true: Callable[[], bool], state: object = "") -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < deadline, state
+        time.sleep(0.02)
+
+
+def at_once(ordeals: Iterable[Ordeal], verb: str, **keywords: Any) -> None:
+    """Let all applications go through it side by side: most of it is waiting."""
+    ordeals = list(ordeals)
+    with ThreadPoolExecutor(len(ordeals)) as pool:
+        work = {each: pool.submit(getattr(each, verb), **keywords) for each in ordeals}
+    for each, done in work.items():
+        try:
+            done.result()
+        except Exception as error:
+            raise AssertionError(f"{each.site.kind}: {error}") from error
+
+
+def under_way(ordeals: Iterable[Ordeal]) -> Counter[str]:
+    """Threads that serve no request of a test's, and tasks, by name."""
+    found = Counter(
+        thread.name
+        for thread in threading.enumerate()
+        if not thread.name.startswith(("request", "ThreadPoolExecutor", "asyncio_"))
+    )
+    for each in ordeals:
+        if hasattr(each.site, "loop"):
+            found.update(each.site.loop.tasks())
+    return found
+
+
+def nothing_leaked(ordeals: Iterable[Ordeal], before: Counter[str]) -> None:
+    """Sooner or later nothing is under way that was not before."""
+    left: Counter[str] = Counter()
+
+    def clean() -> bool:
+        left.clear()
+        left.update(under_way(ordeals) - before)
+        return not left
+
+    wait_for(clean, left)
