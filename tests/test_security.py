@@ -746,3 +746,63 @@ def test_a_planted_session_does_not_survive_the_sign_in() -> None:
     assert attacker.user() is None
     assert attacker.data() == {}
     assert victim.data() == {"cart": ["bait"]}
+
+
+def test_hashes_are_sha256() -> None:
+    """SHA-1 only names Redis scripts, as Redis does itself."""
+    for path in modules():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "hashlib":
+                names = {"sha256", "sha1"} if path.name == "redis_wire.py" else {"sha256"}
+                assert node.attr in names, f"{path}:{node.lineno}"
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "hmac.digest":
+                assert ast.unparse(node.args[2]) == "'sha256'", f"{path}:{node.lineno}"
+
+
+# -- activity, claims, listeners ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("method", "headers"),
+    [
+        ("OPTIONS", {}),
+        ("GET", {"sec-purpose": "prefetch"}),
+        ("GET", {"purpose": "prefetch"}),
+        ("GET", {"sec-purpose": "prefetch;prerender"}),
+    ],
+)
+def test_what_nobody_looked_at_is_no_activity(method: str, headers: dict[str, str]) -> None:
+    runtime = Runtime(SessionSettings.for_tests())
+    token = runtime.desk.signer.sign(runtime.desk.mint(None))
+    exchange = runtime.exchange(f"session={token}", "/", method, headers.get)
+    looked_at = runtime.exchange(f"session={token}", "/", "GET", lambda name: None)
+    assert exchange is not None
+    assert looked_at is not None
+    assert exchange.request.passive
+    assert not looked_at.request.passive
+
+
+def test_claims_of_a_sign_in_change_with_a_sign_in_alone() -> None:
+    lab = Lab()
+    browser = lab.browser()
+    browser.sign_in("ada", claims={"aal": 1})
+    browser.visit(claims={"aal": 3}, aal=3)
+    request = browser.request()
+    request.session.regenerate()
+    request.finish()
+    assert browser.request().session.info.claims == {"aal": 1}
+    browser.sign_in("ada", claims={"aal": 2})
+    assert browser.request().session.info.claims == {"aal": 2}
+
+
+def test_a_listener_that_fails_does_no_harm(caplog: pytest.LogCaptureFixture) -> None:
+    lab = Lab()
+
+    def broken(event: ev.Event) -> None:
+        raise RuntimeError("the log is full")
+
+    lab.desk.events.add([broken])
+    browser = lab.browser()
+    browser.sign_in("ada")
+    assert browser.user() == "ada"
+    assert "a listener failed on LoggedIn" in caplog.text
