@@ -1,0 +1,1 @@
+"""The Django site: the users, their passwords and the admin are here."""
