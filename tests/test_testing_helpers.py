@@ -1,4 +1,4 @@
-"""The helpers for applications' own tests: sign a client in, look at its session, move the clock."""
+"""The helpers for applications' own tests: sign in, look at a session, move the clock."""
 
 from __future__ import annotations
 
