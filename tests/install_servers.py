@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests import browser
+from tests.fire import nginx
 from tests.server_engines import ENGINES
 
 POLICY = Path("/usr/sbin/policy-rc.d")
@@ -28,6 +29,8 @@ def main() -> None:
     }
     if browser.find_chromium() is None:
         missing[browser.NAME] = browser.PACKAGE
+    if nginx.find_nginx() is None:
+        missing[nginx.NAME] = nginx.PACKAGE
     if not missing:
         return
     names, packages = ", ".join(missing), [*missing.values()]

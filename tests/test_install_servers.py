@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests import browser, install_servers
+from tests.fire import nginx
 from tests.server_engines import ENGINES, MARIADB, POSTGRES, REDIS
 
 APT = """#!/bin/sh
@@ -25,6 +26,7 @@ def apt_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
     monkeypatch.setattr(install_servers, "POLICY", policy)
     monkeypatch.setattr(browser, "find_chromium", lambda: "/usr/bin/chromium")
+    monkeypatch.setattr(nginx, "find_nginx", lambda: "/usr/sbin/nginx")
     for engine in ENGINES:
         monkeypatch.delenv(engine.variable, raising=False)
         monkeypatch.setattr(engine, "find", lambda: Path("/usr/bin"))
@@ -71,6 +73,18 @@ def test_a_missing_browser_is_installed_as_well(
     install_servers.main()
 
     assert "install --no-install-recommends chromium" in apt_log.read_text()
+
+
+def test_a_missing_nginx_is_installed_as_well(
+    apt_log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Shared caches are tested with a real one."""
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setattr(nginx, "find_nginx", lambda: None)
+
+    install_servers.main()
+
+    assert "install --no-install-recommends nginx" in apt_log.read_text()
 
 
 def test_a_rule_of_the_machine_is_left_alone(

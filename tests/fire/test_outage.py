@@ -54,7 +54,9 @@ def ordeals(
         yield open_ordeals(stack, place)
 
 
-def open_ordeals(stack: ExitStack, place: Place, **settings: Any) -> list[Ordeal]:
+def open_ordeals(
+    stack: ExitStack, place: Place, *, ordeal: type[Ordeal] = Ordeal, **settings: Any
+) -> list[Any]:
     sites = Sites()
     stack.callback(sites.close)
     trips = [Counting() for _ in range(4)]
@@ -64,7 +66,7 @@ def open_ordeals(stack: ExitStack, place: Place, **settings: Any) -> list[Ordeal
         for kind, counting in zip(("flask", "starlette"), trips, strict=False)
     ]
     made += sites.both_djangos(place, (trips[2],), (trips[3],), **settings)
-    return [Ordeal(site, counting) for site, counting in zip(made, trips, strict=True)]
+    return [ordeal(site, counting) for site, counting in zip(made, trips, strict=True)]
 
 
 def freeze(server: ServerProcess, proxy: Proxy) -> Callable[[], None]:

@@ -1,0 +1,201 @@
+"""A server that answers and refuses: full, read-only, out of connections.
+
+Reads go on where the engine allows them; what could not be written is never reported as done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import psycopg
+import pytest
+import redis
+
+from tests.server_process import ServerProcess
+
+from .ledger import Ledger
+from .ordeal import Ordeal, at_once, in_time, unavailable, wait_for
+from .places import Place
+from .test_outage import open_ordeals
+from .visits import Visit, login, logout, read, write
+
+Start = Callable[..., ServerProcess]
+
+
+class Refused(Ordeal):
+    """Reads are answered, writes are refused."""
+
+    def refused(self, *, logs_out: bool) -> None:
+        """Readers notice nothing; writers are told; nothing is stored."""
+        answer = in_time(self.ada.do(read))
+        assert (answer.status, answer.data, answer.ours) == (200, {"a": 1}, [])
+        for attempt in (write(big="x" * 50_000), regenerate):
+            unavailable(in_time(self.ada.do(attempt)))
+            # Several refusals in a row look like an outage for a moment.
+            wait_for(lambda: self.ada.do(read).status == 200)
+        unavailable(in_time(self.site.visitor().do(login("eve"))))
+        wait_for(lambda: self.ada.do(read).status == 200)
+        bye = in_time(self.bob.do(logout))
+        if logs_out:
+            assert (bye.status, bye.clears) == (200, True)
+            assert len(self.site.manage("sessions_of", self.users[1]).items) == 0
+        else:
+            unavailable(bye, clears=True)
+        self.unaffected()
+        assert self.ada.ok(read) == {"a": 1}
+
+    def mended(self) -> None:
+        """Everything is as it was, and can be changed again."""
+        wait_for(lambda: self.ada.do(write(b=2)).status == 200)
+        assert self.ada.ok(read) == {"a": 1, "b": 2}
+        assert len(self.site.manage("sessions_of", self.users[0]).items) == 1
+        assert self.site.manage("sessions_of", "eve").items == ()
+
+
+def regenerate(visit: Visit) -> None:
+    visit.session.regenerate()
+
+
+def endure(
+    place: Place,
+    ledger: Ledger,
+    promise: str,
+    hurt: Callable[[], object],
+    mend: Callable[[], object],
+    *,
+    logs_out: bool,
+) -> None:
+    with ExitStack() as stack:
+        ordeals = open_ordeals(stack, place, ordeal=Refused)
+        hurt()
+        try:
+            at_once(ordeals, "refused", logs_out=logs_out)
+        finally:
+            mend()
+        at_once(ordeals, "mended")
+        for each in ordeals:
+            with ledger.trials(promise, f"{place.name} {each.site.colour}") as trials:
+                trials.check(True)
+
+
+@pytest.fixture
+def on_redis(private_redis: Start, namespace: str) -> Iterator[tuple[Place, Any]]:
+    server = private_redis()
+    with redis.Redis.from_url(server.url) as client:
+        yield Place("redis", server.url, namespace), client
+
+
+def test_a_full_redis_lets_people_out(on_redis: Any, ledger: Ledger) -> None:
+    """With `noeviction` and no memory left: 503 for writes, logouts work, nobody is evicted."""
+    place, client = on_redis
+
+    def fill() -> None:
+        client.config_set("maxmemory-policy", "noeviction")
+        client.config_set("maxmemory", 1)
+
+    endure(
+        place,
+        ledger,
+        "refusing: full",
+        fill,
+        lambda: client.config_set("maxmemory", 0),
+        logs_out=True,
+    )
+
+
+def test_a_read_only_redis(on_redis: Any, ledger: Ledger) -> None:
+    """After a failover to a replica that was not promoted yet: readers go on, writers wait."""
+    place, client = on_redis
+
+    def demote() -> None:
+        client.execute_command("REPLICAOF", "127.0.0.1", "1")
+
+    endure(
+        place,
+        ledger,
+        "refusing: read-only",
+        demote,
+        lambda: client.execute_command("REPLICAOF", "NO", "ONE"),
+        logs_out=False,
+    )
+
+
+@contextmanager
+def administrator(server: ServerProcess) -> Iterator[Any]:
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        yield connection
+
+
+def test_a_read_only_postgresql(private_postgres: Start, namespace: str, ledger: Ledger) -> None:
+    """`default_transaction_read_only`, as on a standby: readers go on, writers wait."""
+    server = private_postgres()
+    place = Place("postgres", server.url, namespace)
+    place.create_tables()
+    with administrator(server) as admin:
+
+        def switch(state: str) -> None:
+            admin.execute("SET default_transaction_read_only = off")
+            admin.execute(f"ALTER SYSTEM SET default_transaction_read_only = {state}")
+            admin.execute("SELECT pg_reload_conf()")
+            with psycopg.connect(server.url) as probe:
+                wait_for(lambda: _shows(probe, state))
+
+        endure(
+            place,
+            ledger,
+            "refusing: read-only",
+            lambda: switch("on"),
+            lambda: switch("off"),
+            logs_out=False,
+        )
+
+
+def _shows(connection: Any, state: str) -> bool:
+    found = connection.execute("SHOW default_transaction_read_only").fetchone()
+    connection.rollback()
+    return bool(found[0] == state)
+
+
+def test_a_postgresql_without_connections(
+    private_postgres: Start, namespace: str, ledger: Ledger
+) -> None:
+    """All of `max_connections` are taken by others: the outage's rules, until one is free."""
+    server = private_postgres("--max_connections=40", "--superuser_reserved_connections=0")
+    place = Place("postgres", server.url, namespace)
+    place.create_tables()
+    taken: list[Any] = []
+
+    def take_all() -> None:
+        while True:
+            try:
+                taken.append(psycopg.connect(server.url, autocommit=True))
+            except psycopg.OperationalError:
+                return
+
+    with ExitStack() as stack:
+        ordeals = open_ordeals(stack, place)
+        at_once(ordeals, "before")
+        take_all()
+        taken[0].execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND NOT pid = ANY(%s)",
+            ([each.info.backend_pid for each in taken],),
+        )
+        wait_for(lambda: _others(taken) == 0)
+        take_all()
+        at_once(ordeals, "away")
+        for each in taken:
+            each.close()
+        at_once(ordeals, "recovered")
+        for each in ordeals:
+            with ledger.trials("outage: no connections", f"postgres {each.site.colour}") as trials:
+                trials.check(True)
+
+
+def _others(taken: list[Any]) -> int:
+    found = taken[0].execute(
+        "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database()"
+    )
+    return int(found.fetchone()[0]) - len(taken)
