@@ -1,0 +1,302 @@
+"""P13: tokens, secrets and keys appear nowhere but in the cookie; encrypted data not in a dump.
+
+A whole life of sessions through Starlette and plain WSGI with everything talkative: the root logger
+at DEBUG, every event heard, errors raised, every representation printed, the store dumped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import logging
+import secrets
+import sqlite3
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import redis
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+from starlette.testclient import TestClient
+
+from openclaw_middleware import SessionManager, SessionSettings
+from openclaw_middleware.adapters.starlette import SessionMiddleware, get_session
+from openclaw_middleware.runtime import Runtime, register
+from openclaw_middleware.stores.sql import SQLStore
+from openclaw_middleware.wsgi import SessionMiddleware as WsgiMiddleware
+
+DATA = "plain-data-Qz7mark"
+FORMER_KEY = "f" + secrets.token_urlsafe(40)
+STORES = ("memory", "sqlite", "redis", "postgres")
+
+
+class Heard:
+    """Everything a deployment says: log lines, events, representations, tracebacks."""
+
+    def __init__(self) -> None:
+        self.text = io.StringIO()
+        self.handler = logging.StreamHandler(self.text)
+        self.handler.setFormatter(logging.Formatter("%(name)s %(message)s %(args)s"))
+
+    def note(self, *things: object) -> None:
+        """Take down what these look like."""
+        for thing in things:
+            self.text.write(f"{thing!r} {thing!s}\n")
+
+    def trouble(self, error: BaseException) -> None:
+        """Take down an error with its trace and our local variables: all but the server's own
+        `scope`, which holds every header of the request."""
+        trace = traceback.TracebackException.from_exception(error, capture_locals=True)
+        self.text.write("".join(traceback.format_exception(error)))
+        self.text.write(repr(error) + str(error))
+        for frame in trace.stack:
+            if "openclaw_middleware" in frame.filename:
+                ours = {k: v for k, v in (frame.locals or {}).items() if k != "scope"}
+                self.text.write(repr(ours))
+
+
+@pytest.fixture
+def heard() -> Iterator[Heard]:
+    """With the root logger at DEBUG."""
+    heard, root = Heard(), logging.getLogger()
+    level = root.level
+    root.setLevel(logging.DEBUG)
+    root.addHandler(heard.handler)
+    yield heard
+    root.removeHandler(heard.handler)
+    root.setLevel(level)
+
+
+@pytest.fixture(params=STORES)
+def place(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> tuple[str, str, Callable[[Runtime], bytes]]:
+    """A store's URL, the namespace, and how to get everything that lies in it."""
+    namespace = f"t{secrets.token_hex(5)}"
+    if request.param == "memory":
+        return "memory://", namespace, _dump_memory
+    if request.param == "sqlite":
+        file = tmp_path / "sessions.db"
+        return f"sqlite:///{file}", namespace, lambda runtime: _dump_files(tmp_path)
+    url = request.getfixturevalue(f"{request.param}_url")
+    if request.param == "redis":
+        return url, namespace, lambda runtime: _dump_redis(url, namespace)
+    SQLStore(url, Runtime(_settings(url, namespace, False)).options).create_tables()
+    return url, namespace, lambda runtime: _dump_postgres(url, namespace)
+
+
+def _dump_memory(runtime: Runtime) -> bytes:
+    state: Any = runtime.blocking.store.state  # type: ignore[attr-defined]
+    fields = [getattr(r, name) for r in state.records.values() for name in r.__slots__]
+    whole = [state.tombstones, state.users, state.not_before, state.earlier_writes]
+    return b"".join(f if isinstance(f, bytes) else repr(f).encode() for f in [*fields, *whole])
+
+
+def _dump_files(folder: Path) -> bytes:
+    with sqlite3.connect(folder / "sessions.db") as connection:
+        lines = "\n".join(connection.iterdump()).encode()
+        rows = connection.execute("SELECT payload FROM " + _table(connection)).fetchall()
+    connection.close()
+    raw = b"".join(file.read_bytes() for file in folder.iterdir())
+    return raw + lines + b"".join(row[0] or b"" for row in rows)
+
+
+def _table(connection: sqlite3.Connection) -> str:
+    found = connection.execute("SELECT name FROM sqlite_master WHERE name LIKE '%_sessions'")
+    return str(found.fetchone()[0])
+
+
+def _dump_redis(url: str, namespace: str) -> bytes:
+    found = b""
+    with redis.Redis.from_url(url) as client:
+        for key in client.scan_iter(f"{namespace}:*"):
+            found += key + (client.dump(key) or b"")
+            if client.type(key) == b"hash":
+                found += b"".join(k + v for k, v in client.hgetall(key).items())
+            elif client.type(key) == b"zset":
+                found += b"".join(member for member in client.zrange(key, 0, -1))
+    return found
+
+
+def _dump_postgres(url: str, namespace: str) -> bytes:
+    found = b""
+    with psycopg.connect(url) as connection:
+        for table in ("sessions", "users"):
+            for row in connection.execute(f"SELECT * FROM {namespace}_{table}").fetchall():
+                found += b"".join(c if isinstance(c, bytes) else repr(c).encode() for c in row)
+    return found
+
+
+def _settings(store: str, namespace: str, encrypted: bool) -> SessionSettings:
+    return SessionSettings.for_tests(
+        store=store,
+        namespace=namespace,
+        secret_key_fallbacks=[FORMER_KEY],
+        user_tag_key="u" + secrets.token_urlsafe(40),
+        encryption_keys=[secrets.token_urlsafe(32)] if encrypted else [],
+        rotation_interval=1e-3,
+        rotation_grace=1e-4,
+        max_sessions_per_user=3,
+        client_info="full",
+        store_timeout=20,
+    )
+
+
+def _application(settings: SessionSettings, heard: Heard) -> Starlette:
+    async def act(request: Request) -> PlainTextResponse:
+        session = get_session(request)
+        verb = request.path_params["verb"]
+        heard.note(session)
+        if verb == "login":
+            session.login("ada", claims={"method": DATA})
+        elif verb == "logout":
+            session.logout()
+            session["flash"] = DATA
+        elif verb == "regenerate":
+            session.regenerate()
+        elif verb == "everywhere":
+            session.logout_everywhere()
+        elif verb == "write":
+            session["note"] = {"text": DATA}
+            session.apply("n", lambda n: n + 1, default=0)
+        elif verb == "unfit":
+            session["note"] = object()
+        elif verb == "fail":
+            raise RuntimeError("handler")
+        heard.note(session, session.id, session.info, session._x, session._x.token)
+        return PlainTextResponse(session.id)
+
+    app = Starlette(routes=[Route("/{verb}", act)])
+    app.add_middleware(SessionMiddleware, sessions=settings)
+    return app
+
+
+def _through_starlette(settings: SessionSettings, heard: Heard) -> set[str]:
+    """Visits in every state; the cookies' values that were about."""
+    tokens: set[str] = set()
+    name = settings.cookie().name
+    with TestClient(_application(settings, heard)) as client:
+        for verb in (
+            *("write", "read", "login", "read", "write", "regenerate", "write", "unfit", "fail"),
+            *("read", "login", "logout", "read", "login", "everywhere", "login", "write"),
+        ):
+            tokens.add(client.cookies.get(name) or "")
+            try:
+                client.get(f"/{verb}")
+            except Exception as error:
+                heard.trouble(error)
+            tokens.add(client.cookies.get(name) or "")
+        tokens.discard("")
+        for stale in sorted(tokens):
+            client.cookies.clear()
+            client.get("/read", headers={"cookie": f"{name}={stale}; {name}={stale}x"})
+            client.get("/read", headers={"cookie": f"{name}={stale[:-1]}"})
+    return tokens
+
+
+def _through_wsgi(settings: SessionSettings, heard: Heard) -> set[str]:
+    tokens: set[str] = set()
+    name = settings.cookie().name
+
+    def application(environ: Any, start_response: Any) -> list[bytes]:
+        session = environ["openclaw.session"]
+        session.login("bob")
+        session["note"] = DATA
+        heard.note(session, session.info)
+        start_response("200 OK", [])
+        return [b"ok"]
+
+    def start_response(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
+        heard.note(status)
+        tokens.update(
+            value.partition(";")[0].removeprefix(f"{name}=")
+            for key, value in headers
+            if key == "Set-Cookie"
+        )
+
+    middleware = WsgiMiddleware(application, settings)
+    cookie = ""
+    for _ in range(5):
+        environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/", "HTTP_COOKIE": cookie}
+        list(middleware(environ, start_response))
+        cookie = f"{name}={next(iter(tokens))}"
+    return tokens
+
+
+def _forbidden(settings: SessionSettings, tokens: set[str]) -> dict[str, bytes]:
+    """What must be found nowhere, and what it is."""
+    found: dict[str, bytes] = {}
+    for number, value in enumerate(sorted(tokens)):
+        text = value.rpartition(".")[0]
+        found[f"cookie {number}"] = value.encode()
+        found[f"token {number}"] = text.encode()
+        found[f"secret {number}"] = text.rpartition(".")[2].encode()
+        found[f"signature {number}"] = value.rpartition(".")[2].encode()
+    for key in ("secret_key", "user_tag_key"):
+        found[key] = getattr(settings, key).get_secret_value().encode()
+    for number, key in enumerate(settings.encryption_keys):
+        found[f"encryption key {number}"] = key.get_secret_value().encode()
+    found["former key"] = FORMER_KEY.encode()
+    return found
+
+
+@pytest.mark.parametrize("encrypted", [False, True], ids=["signed", "encrypted"])
+def test_nothing_secret_is_logged_told_shown_or_stored(
+    heard: Heard, place: tuple[str, str, Callable[[Runtime], bytes]], encrypted: bool
+) -> None:
+    """Zero hits for cookies, secrets, signatures and keys; with encryption, none for the data."""
+    url, namespace, dump = place
+    settings = _settings(url, namespace, encrypted)
+    runtime = Runtime(settings, listeners=[heard.note])
+    register(runtime)
+    tokens = _through_starlette(settings, heard) | _through_wsgi(settings, heard)
+    manager = SessionManager(runtime)
+    heard.note(
+        manager, manager.sessions_of("ada"), manager.stats(), settings, runtime, runtime.desk
+    )
+    stored = dump(runtime)
+    for session in manager.sessions_of("bob").items:
+        heard.note(session)
+    manager.close()
+
+    said = heard.text.getvalue().encode()
+    assert len(tokens) > 8
+    assert b"LoggedIn" in said
+    assert b"Rotated" in said
+    assert b"RuntimeError" in said
+    wrong = [
+        f"{what} in what was said"
+        for what, it in _forbidden(settings, tokens).items()
+        if it in said
+    ]
+    wrong += [
+        f"{what} in the store" for what, it in _forbidden(settings, tokens).items() if it in stored
+    ]
+    assert wrong == []
+    assert b"ada" in stored
+    assert (DATA.encode() in stored) is not encrypted
+    secret = sorted(tokens)[0].rpartition(".")[0].rpartition(".")[2]
+    assert hashlib.sha256(secret.encode()).hexdigest().encode() not in said
+
+
+def test_records_show_neither_hash_nor_payload_needlessly() -> None:
+    """A record in a log line would show the hash of the secret: no part of ours logs one."""
+    runtime = Runtime(SessionSettings.for_tests())
+    exchange = runtime.exchange("", "/", "GET", lambda name: None)
+    assert exchange is not None
+    session = runtime.session(exchange, blocking=True)
+    session.login("ada")
+    runtime.blocking.commit(exchange)
+    assert exchange.token is not None
+    shown = (
+        f"{exchange!r} {exchange.state!r} {session!r} {exchange.token!r} {runtime.desk.signer!r}"
+    )
+
+    assert exchange.token.secret not in shown
+    assert runtime.settings.secret_key.get_secret_value() not in shown
