@@ -7,6 +7,7 @@ transactions always are, even on a ready engine.
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import time
 import weakref
@@ -44,6 +45,9 @@ T = TypeVar("T")
 
 # Deadlocks the engine resolved against us; the locks' fixed order makes them rare.
 REPEATS = 5
+# Drivers may swallow a cancellation that comes at the moment something ended (`asyncio.wait_for`
+# does, before Python 3.12): then nothing would end the verb. So it is cancelled a second time.
+SECOND_CALL = 1.25
 # Creating tables may wait for another process that creates them.
 PATIENCE = 30.0
 
@@ -216,7 +220,10 @@ class AsyncSQLStore(_SQLStore, AsyncStore):
         while True:
             attempt += 1
             try:
-                async with self._engine().connect() as connection:
+                async with (
+                    asyncio.timeout(self.options.timeout * SECOND_CALL),
+                    self._engine().connect() as connection,
+                ):
                     try:
                         return await adrive(on_connection(connection, body(*args)))
                     except BaseException:

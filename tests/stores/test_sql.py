@@ -156,6 +156,37 @@ class TestTables:
         assert "private-note" not in str(caught.value) + str(caught.value.__cause__)
 
 
+class TestConnections:
+    def test_each_is_set_up(self, lab, kind):
+        """Isolation, durability, and limits within the time a verb may take."""
+        questions = {
+            "sqlite": "SELECT synchronous, journal_mode, timeout < 20000 AND timeout > 15000"
+            " FROM pragma_synchronous, pragma_journal_mode, pragma_busy_timeout",
+            "postgresql": "SELECT current_setting('default_transaction_isolation'),"
+            " current_setting('statement_timeout'), current_setting('lock_timeout')",
+            "mysql": "SELECT @@tx_isolation, @@max_statement_time + 0e0,"
+            " @@innodb_lock_wait_timeout",
+        }
+        answers = {
+            "sqlite": (2, "wal", 1),
+            "postgresql": ("read committed", "18s", "18s"),
+            "mysql": ("READ-COMMITTED", 18.0, 18),
+        }
+
+        def ask():
+            yield from lab.store.store._atomic(iter(()))
+            return (yield text(questions[kind]), {})
+
+        async def aask():
+            return await lab.store.store._run(ask)
+
+        if lab.colour == "sync":
+            rows = lab.store.store._run(ask)
+        else:
+            rows = asyncio.run_coroutine_threadsafe(aask(), lab.store._loop).result(20)
+        assert tuple(rows[0]) == answers[kind]
+
+
 class TestExactness:
     def test_times_come_back_bit_for_bit(self, lab):
         source = random.Random(7)

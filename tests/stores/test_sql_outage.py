@@ -8,7 +8,9 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import text
@@ -18,13 +20,13 @@ from openclaw_middleware.core.record import EndReason
 from openclaw_middleware.errors import StoreUnavailable
 from openclaw_middleware.stores.base import StoreOptions
 from openclaw_middleware.stores.sql import AsyncSQLStore, SQLStore
-from tests.stores.sql_lab import OPTIONS, Lab, each
+from tests.stores.sql_lab import OPTIONS, PATIENCE, Lab, each
 
 SERVERS = {"postgresql": "postgres", "mysql": "mariadb"}
 COLOURS = ("sync", "async")
-TIMEOUT = 0.6
+TIMEOUT = 1.0
 # One verb: waiting for the pool, and one statement that is not answered; and a busy machine.
-BOUND = 2 * TIMEOUT + 1.0
+BOUND = 2 * TIMEOUT + 3.0
 
 
 @pytest.fixture(params=SERVERS)
@@ -59,6 +61,16 @@ def timed(call):
     return answer, time.monotonic() - began
 
 
+def recovers(lab, record):
+    """Soon, without a restart of ours; not at once, when the machine is busy."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        answer, _ = timed(lambda: lab.store.load(record.id))
+        if isinstance(answer, Live):
+            return True
+    return False
+
+
 class TestAFrozenServer:
     def test_every_verb_fails_in_time_and_works_again(self, lab, server):
         record = lab.live()
@@ -74,41 +86,63 @@ class TestAFrozenServer:
             assert not answer.disconnected
             assert took < BOUND
         server.resume()
-        assert isinstance(lab.store.load(record.id), Live)
+        assert recovers(lab, record)
 
     def test_so_do_thirty_at_once(self, lab, server):
         record = lab.live()
-        each(10, lambda _: lab.store.load(record.id))
+        each(10, lambda _: timed(lambda: lab.store.load(record.id)))
         server.pause()
         answers = each(30, lambda _: timed(lambda: lab.store.load(record.id)))
         server.resume()
         for answer, took in answers:
             assert isinstance(answer, StoreUnavailable), answer
             assert took < BOUND
-        assert isinstance(lab.store.load(record.id), Live)
+        assert recovers(lab, record)
         assert lab.store.engine.pool.checkedout() == 0
 
     def test_closing_does_not_hang(self, lab, server):
-        each(5, lambda _: lab.store.now())
+        record = lab.live()
+        each(5, lambda _: timed(lab.store.now))
         server.pause()
         timed(lab.store.now)
         began = time.monotonic()
         lab.store.close()
         assert time.monotonic() - began < BOUND
         server.resume()
-        assert lab.store.now() > 0
+        assert recovers(lab, record)
+
+
+class TestADeafDriver:
+    async def test_a_swallowed_cancellation_is_repeated(self, monkeypatch):
+        """As when the deadline comes at the very moment a connection was made."""
+        store = AsyncSQLStore("sqlite://", StoreOptions(timeout=0.2))
+
+        class Deaf:
+            async def __aenter__(self):
+                with suppress(asyncio.CancelledError):
+                    await asyncio.Event().wait()
+                await asyncio.Event().wait()
+
+            async def __aexit__(self, *_):
+                return None
+
+        monkeypatch.setattr(store, "_engine", lambda: SimpleNamespace(connect=Deaf))
+        with pytest.raises(StoreUnavailable):
+            await asyncio.wait_for(store.now(), 10)
 
 
 class TestARestartedServer:
     def test_the_first_verb_afterwards_succeeds(self, lab, server):
         record = lab.live()
-        each(5, lambda _: lab.store.load(record.id))
+        each(5, lambda _: timed(lambda: lab.store.load(record.id)))
+        lab.store.store.options = replace(lab.options, timeout=PATIENCE)
         server.restart()
         assert isinstance(lab.store.load(record.id), Live)
         assert isinstance(lab.store.save(record, write_id="w"), Saved)
 
     def test_a_killed_connection_is_replaced(self, lab, kind):
         record = lab.live()
+        lab.store.store.options = replace(lab.options, timeout=PATIENCE)
         if kind == "postgresql":
             lab.sql(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
@@ -128,14 +162,14 @@ class TestARestartedServer:
         assert isinstance(lab.store.save(record, write_id="w"), Saved)
 
     def test_while_it_is_away_the_answer_is_quick(self, lab, server):
-        lab.live()
+        record = lab.live()
         server.kill()
         for _ in range(2):
             answer, took = timed(lambda: lab.store.load("a.b"))
             assert isinstance(answer, StoreUnavailable), answer
             assert took < BOUND
         server.start()
-        assert lab.store.now() > 0
+        assert recovers(lab, record)
 
 
 class TestALockedRow:
