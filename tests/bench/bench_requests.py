@@ -1,13 +1,15 @@
 """What the middleware adds to a request: microseconds over the bare application, same run.
 
-Rows: no cookie, cookie but untouched, one read, one write. Columns: memory and Redis, next to a
-raw GET and a raw Lua call by the same client in the same loop. Loopback only; a fixed number of
-calls; nothing is asserted, ratios are what to look at.
+Rows: no cookie, cookie but untouched, one read, one write; over a bare ASGI and WSGI application,
+and over bare Starlette, Flask and Django (`bench_frameworks`). On memory and Redis, next to a raw
+GET and a raw Lua call by the same client in the same loop. Loopback only; a fixed number of calls;
+nothing is asserted, ratios are what to look at.
 """
 
 from __future__ import annotations
 
 import asyncio
+import io
 import statistics
 import sys
 import time
@@ -21,7 +23,25 @@ from openclaw_middleware.wsgi import SessionMiddleware as WSGISessionMiddleware
 
 ROUNDS = 7
 CALLS = {"memory": 2000, "redis": 600}
-ROWS = ("no cookie", "untouched", "read", "write")
+
+
+ENVIRON = {
+    "REQUEST_METHOD": "GET",
+    "SCRIPT_NAME": "",
+    "QUERY_STRING": "",
+    "SERVER_NAME": "localhost",
+    "SERVER_PORT": "80",
+    "SERVER_PROTOCOL": "HTTP/1.1",
+    "REMOTE_ADDR": "127.0.0.1",
+    "HTTP_HOST": "localhost",
+    "wsgi.version": (1, 0),
+    "wsgi.url_scheme": "http",
+    "wsgi.input": io.BytesIO(),
+    "wsgi.errors": sys.stderr,
+    "wsgi.multithread": False,
+    "wsgi.multiprocess": False,
+    "wsgi.run_once": False,
+}
 
 
 async def asgi_app(scope: Any, receive: Any, send: Any) -> None:
@@ -71,7 +91,14 @@ def scope(path: str, cookie: str) -> dict[str, Any]:
     headers = [(b"host", b"localhost"), (b"accept", b"*/*"), (b"user-agent", b"bench")]
     if cookie:
         headers.append((b"cookie", cookie.encode()))
-    return {"type": "http", "method": "GET", "path": path, "headers": headers, "client": None}
+    return {
+        "type": "http",
+        "method": "GET",
+        "path": path,
+        "query_string": b"",
+        "headers": headers,
+        "client": None,
+    }
 
 
 async def asgi_time(app: Any, path: str, cookie: str, calls: int) -> float:
@@ -86,7 +113,7 @@ async def asgi_time(app: Any, path: str, cookie: str, calls: int) -> float:
 
 def wsgi_time(app: Any, path: str, cookie: str, calls: int) -> float:
     best: list[float] = []
-    environ = {"PATH_INFO": path, "REQUEST_METHOD": "GET", "HTTP_HOST": "localhost"}
+    environ = {**ENVIRON, "PATH_INFO": path}
     if cookie:
         environ["HTTP_COOKIE"] = cookie
     for _ in range(ROUNDS):
@@ -144,7 +171,8 @@ async def asgi(url: str, engine: str) -> None:
 
         client = redis.Redis.from_url(url)
         await client.set("bench", b"x" * 1000)
-        print(f"  asgi  redis   raw GET 1 kB {await timed(lambda: client.get('bench'), calls):17.2f} µs")
+        get = await timed(lambda: client.get("bench"), calls)
+        print(f"  asgi  redis   raw GET 1 kB {get:17.2f} µs")
         script = await client.script_load("return redis.call('GET', KEYS[1])")
         raw = await timed(lambda: client.evalsha(script, 1, "bench"), calls)
         print(f"  asgi  redis   raw EVALSHA  {raw:17.2f} µs")
@@ -172,12 +200,16 @@ def wsgi(url: str, engine: str) -> None:
             for _ in range(calls):
                 client.get("bench")
             best.append((time.perf_counter() - began) / calls * 1e6)
-        print(f"  wsgi  redis   raw GET 1 kB {min(best):17.2f} µs (median {statistics.median(best):.2f})")
+        median = statistics.median(best)
+        print(f"  wsgi  redis   raw GET 1 kB {min(best):17.2f} µs (median {median:.2f})")
         client.close()
     SessionManager(app.runtime).close()
 
 
 def main(redis_url: str | None) -> None:
+    """Print the table; without a Redis, its half is left out."""
+    from tests.bench import bench_frameworks  # which measures with what is in here
+
     print("microseconds per request, best of several rounds")
     for url, engine in (("memory://", "memory"), (redis_url, "redis")):
         if url is None:
@@ -185,6 +217,7 @@ def main(redis_url: str | None) -> None:
             continue
         asyncio.run(asgi(url, engine))
         wsgi(url, engine)
+        bench_frameworks.main(url, engine)
 
 
 if __name__ == "__main__":
