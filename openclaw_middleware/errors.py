@@ -10,7 +10,7 @@
     │   └── ReauthenticationRequired  `require_recent` found an older sign-in
     ├── LoginRefused                  the sign-in did not take place
     │   ├── SessionLimitReached       `max_sessions_per_user` with `on_limit="reject"`
-    │   └── LoginSuperseded           the user was logged out everywhere after the password was checked
+    │   └── LoginSuperseded           the user was logged out everywhere after the check
     ├── StoreError                    the engine failed, or never came to rest
     │   ├── StoreUnavailable          worth trying again later
     │   └── StoreConflict             others kept winning until the commit deadline
