@@ -11,7 +11,9 @@ from tests.browser import NAME, OPTIONS, PACKAGE, find_chromium
 from tests.servers import Servers, in_ci
 
 
-@pytest.fixture(scope="session")
+# Not longer than a class: Playwright keeps an event loop running in this thread, and meanwhile no
+# test can run one of its own.
+@pytest.fixture(scope="class")
 def chromium(servers: Servers) -> Iterator[Browser]:
     """Without a browser the test is skipped, and fails where `CI=true`."""
     program = find_chromium()
