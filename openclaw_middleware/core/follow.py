@@ -7,6 +7,7 @@ by. Nothing here ever creates a record.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from ..errors import SessionEnded
 from . import events as ev
@@ -99,16 +100,25 @@ def _hand_over(x: Exchange, contest: Contest, heir: Record) -> Steps[bool]:
     """Save our changes onto the successor, never onto what it wrote; False when it ended, too."""
     while True:
         data = contest.merged(heir, yield_to_theirs=True)
+        wanted = sealed(x, heir, data)
         result: Saved | Conflict | Ended | Missing = yield from x.trip(
             "save",
-            sealed(x, heir, data),
+            wanted,
             write_id=write_id(x),
             active=False,
             not_after=x.rules.not_after(heir),
         )
         if isinstance(result, Saved):
+            # What this request does from here on are changes to what the successor has now.
+            _go_on_from(x, wanted, data)
             return True
         if not isinstance(result, Conflict):
             return False
         heir = result.record
         yield from contest.lost(heir)
+
+
+def _go_on_from(x: Exchange, stored: Record, data: dict[str, Any]) -> None:
+    read = x.reader(stored)
+    if read is not None:
+        x.state.data.rebase(data, lambda: read()[0])

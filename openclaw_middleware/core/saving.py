@@ -151,6 +151,8 @@ class Saving:
         x.withhold()
         replaced = isinstance(result, Ended) and result.reason is EndReason.REPLACED
         if draft.login:
+            if state.ending is not None:
+                yield from follow_with_logout(x, record, result)
             # To a second sign-in beside the first come the visitor's data, as they are by now;
             # those of a session somebody signed out of do not.
             heir = None

@@ -212,10 +212,10 @@ class Oracle:
             self._inherit(request, old, found)
             inherited = {} if request.detached else old.data
         elif call.verb == "create" and not request.detached:
-            inherited = self._copied(request, found.data)
+            inherited = self._copied(request, found.data, before)
         self._explain(request, request.journal, inherited, found.data, optional=False)
 
-    def _copied(self, request: Request, data: Data) -> Data:
+    def _copied(self, request: Request, data: Data, before: Live) -> Data:
         """A second sign-in beside the first: the visitor's data come, as just read."""
         first = request.loaded
         if first is None or first.user_id is not None:
@@ -223,7 +223,7 @@ class Oracle:
         heir: str | None = first.id
         while heir in self.replaced:
             heir = self.heirs[heir]
-        found = self.world.live.get(str(heir))
+        found = before.get(str(heir))
         if found is None or heir == first.id or found.record.user_id not in (None, request.user):
             return {}
         self._hold(data.get(TAKE_ONCE) not in self.given, "a value that was taken came back")
@@ -292,7 +292,8 @@ class Oracle:
             self._hold(request.journal.landed == request.landed, "a failed request saved data")
         elif not request.failed:
             for key, effect in request.journal.effects.items():
-                gone = effect.kind == "delete" and request.loaded_id not in self.world.live
+                ground = self.world.live.get(str(request.loaded_id))
+                gone = effect.kind == "delete" and (ground is None or key not in ground.data)
                 kept = effect.landed == 1 or gone or request.declared(key)
                 self._hold(kept, f"the change of {key} was acknowledged and is nowhere")
         if request.leaving is not None:
@@ -311,11 +312,12 @@ class Oracle:
     def _left(self, session_id: str, user: str | None, own: set[str]) -> None:
         """Nothing of a session that was logged out is alive, nor what the same user had of it."""
         self._hold(session_id not in self.world.live, "a logout left the session alive")
-        heir = self.heirs.get(session_id)
-        while heir is not None and tag_of(heir) == tag_of(session_id) and user is not None:
+        old, heir = session_id, self.heirs.get(session_id)
+        # A sign-in after a logout is a new start; what merely replaced the session is not.
+        while heir is not None and tag_of(heir) == tag_of(old) and user and old in self.replaced:
             alive = heir in self.world.live and heir not in own
             self._hold(not alive, "a logout left the successor alive")
-            heir = self.heirs.get(heir)
+            old, heir = heir, self.heirs.get(heir)
 
     def answered(self, request: Request, cookies: list[str], *, parting: bool) -> None:
         """A response leaves with these cookies."""

@@ -148,9 +148,7 @@ class Request:
 
     def committed(self) -> None:
         """A commit was acknowledged: what was wanted is done."""
-        ground = self.x.state.record
-        dropped = any(isinstance(event, ChangesDropped) for event in self.told)
-        if not dropped or ground is None or ground.id in self.world.live:
+        if not (self.x.state.decoded and self.x.state.data.changed()):
             self.journal = Journal()
         # Else the changes stay in the application's hands, and go into a new session of its own.
         self.told = []
@@ -208,6 +206,9 @@ class Request:
         if kind == "delete" and not present:
             return
         effect = known
+        if effect is not None and not present:
+            # A fresh look has shown that the key is gone: it is made anew.
+            effect.base = MISSING
         if effect is None:
             stored = {} if self.detached else self._stored()
             was = deepcopy(session[key]) if present else MISSING
@@ -245,8 +246,7 @@ class Request:
         self.journal.effects[key] = effect
 
     def _stored(self) -> Data:
-        record = self.x.state.record
-        return {} if record is None else self.world.content(record)
+        return {} if self.x.state.record is None else self.x.state.data.base()
 
     def login(self, user: str) -> None:
         """Sign in."""

@@ -247,6 +247,39 @@ def test_a_step_up_after_a_logout_keeps_no_old_value_by_a_change_inside_it(lab: 
     assert [event.keys for event in lab.told(ev.ChangesDropped)] == [("prefs",)]
 
 
+def test_changes_after_some_that_followed_to_a_successor_are_changes_to_it(lab: Lab) -> None:
+    """Set, saved onto the successor, then deleted again: it is gone there, and nothing is told."""
+    browser = signed_in(lab, n=0)
+    slow = browser.twin().request()
+    slow.session["a"] = 1
+    slow.session.apply("n", lambda n: n + 1)
+    step = browser.request()
+    step.session.regenerate()
+    step.finish()
+    slow.session.save()
+    assert browser.data() == {"n": 1, "a": 1}
+    del slow.session["a"]
+    slow.session.apply("n", lambda n: n + 1)
+    slow.finish()
+
+    assert browser.data() == {"n": 2}
+    assert not lab.told(ev.ChangesDropped)
+
+
+def test_a_logout_with_a_new_sign_in_ends_what_overtook_it(lab: Lab) -> None:
+    """`logout()` and `login()` in one request, while another tab stepped up: that one is out."""
+    browser = signed_in(lab, secret=1)
+    leaving = browser.twin()
+    request = leaving.request()
+    request.session.logout()
+    request.session.login("ada")
+    browser.sign_in("ada")
+    request.finish()
+
+    assert browser.user() is None
+    assert (leaving.user(), leaving.data()) == ("ada", {})
+
+
 @pytest.mark.parametrize("write", ["save", "take"])
 def test_a_long_request_saves_into_a_session_that_others_kept_alive(lab: Lab, write: str) -> None:
     """A socket outlasts the idle limit as it was at its start; the session was used meanwhile."""
