@@ -225,6 +225,19 @@ class TestExactness:
             assert isinstance(lab.store.load(other), Missing), other
             assert isinstance(lab.store.end(other, EndReason.REVOKED), Missing), other
 
+    def test_users_are_told_apart_byte_by_byte(self, lab):
+        """Whatever order of letters the server was set up with."""
+        users = ["a", "A", "a-", "a_", "a0", "-a", "ab", "aB"]
+        records = {user: {lab.live(user, payload=b"").id for _ in range(6)} for user in users}
+        for user, ids in records.items():
+            found, cursor = [], None
+            while cursor is not None or not found:
+                page = lab.store.sessions_of(f"tag-{user}", cursor=cursor, count=4)
+                found += [record.id for record in page.records]
+                cursor = page.cursor
+            assert found == sorted(ids)
+            assert lab.store.end_user(f"tag-{user}", EndReason.REVOKED).ended == 6
+
 
 class TestWriteIds:
     def test_a_lost_answer_is_recognised_behind_later_writes(self, lab):

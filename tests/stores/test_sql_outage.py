@@ -10,6 +10,7 @@ import sys
 import time
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -20,6 +21,7 @@ from openclaw_middleware.core.record import EndReason
 from openclaw_middleware.errors import StoreUnavailable
 from openclaw_middleware.stores.base import StoreOptions
 from openclaw_middleware.stores.sql import AsyncSQLStore, SQLStore
+from tests import process_tree
 from tests.stores.sql_lab import OPTIONS, PATIENCE, Lab, each
 
 SERVERS = {"postgresql": "postgres", "mysql": "mariadb"}
@@ -61,6 +63,16 @@ def timed(call):
     return answer, time.monotonic() - began
 
 
+def freeze(server):
+    """Return when every thread of the server has really come to a stop."""
+    server.pause()
+    deadline = time.monotonic() + PATIENCE
+    family = (server.pid, *process_tree.descendants(server.pid))
+    tasks = [task for pid in family for task in Path(f"/proc/{pid}/task").glob("*/stat")]
+    while any(task.read_text().rpartition(")")[2].split()[0] != "T" for task in tasks):
+        assert time.monotonic() < deadline
+
+
 def recovers(lab, record):
     """Soon, without a restart of ours; not at once, when the machine is busy."""
     deadline = time.monotonic() + PATIENCE
@@ -74,7 +86,7 @@ def recovers(lab, record):
 class TestAFrozenServer:
     def test_every_verb_fails_in_time_and_works_again(self, lab, server):
         record = lab.live()
-        server.pause()
+        freeze(server)
         for call in (
             lambda: lab.store.load(record.id),  # on a pooled connection
             lambda: lab.store.touch(record.id),  # on a new one, which is accepted but not answered
@@ -91,7 +103,7 @@ class TestAFrozenServer:
     def test_so_do_thirty_at_once(self, lab, server):
         record = lab.live()
         each(10, lambda _: timed(lambda: lab.store.load(record.id)))
-        server.pause()
+        freeze(server)
         answers = each(30, lambda _: timed(lambda: lab.store.load(record.id)))
         server.resume()
         for answer, took in answers:
@@ -103,7 +115,7 @@ class TestAFrozenServer:
     def test_closing_does_not_hang(self, lab, server):
         record = lab.live()
         each(5, lambda _: timed(lab.store.now))
-        server.pause()
+        freeze(server)
         timed(lab.store.now)
         began = time.monotonic()
         lab.store.close()
