@@ -12,8 +12,7 @@ from tests.fresh import namespace as new_namespace
 from tests.servers import Servers
 
 from .ledger import Ledger
-from .places import STORES, Place, Sites
-from .sites import KINDS
+from .places import KINDS, STORES, Place, Sites
 
 _LEDGER = pytest.StashKey[Ledger]()
 

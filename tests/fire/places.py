@@ -13,8 +13,14 @@ from openclaw_middleware.stores.memory import AsyncMemoryStore, MemoryState, Mem
 from openclaw_middleware.stores.url import open_store
 from openclaw_middleware.testing import Fault, wrap
 
-from .sites import SITES, Django
+from .sites import FlaskSite, StarletteDefSite, StarletteSite
+from .sites_django import Django, DjangoAsyncSite, DjangoSite
 
+SITES: dict[str, type[Any]] = {
+    each.kind: each
+    for each in (FlaskSite, StarletteSite, DjangoSite, DjangoAsyncSite, StarletteDefSite)
+}
+KINDS = ("flask", "starlette", "django", "django-async")
 STORES = ("memory", "sqlite", "postgres", "mariadb", "redis")
 SECRET = "tests only: q9Lm-3xZ7_Kd2sVb8Wn5Rt6yUc4pHj1"
 

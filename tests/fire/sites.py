@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, suppress
 from typing import Any, ClassVar
 
 from flask import Flask
@@ -24,20 +23,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
-import tests.adapters.django.configured  # noqa: F401  # before anything of Django's
-
-# isort: split
-from django.core.handlers.asgi import ASGIHandler
-from django.core.handlers.wsgi import WSGIHandler
-from django.http import HttpRequest, HttpResponse
-from django.test import override_settings
-from django.urls import re_path
-
-from openclaw_middleware import AsyncSessionManager, SessionManager, StoreError
+from openclaw_middleware import AsyncSessionManager, SessionManager
 from openclaw_middleware.adapters import starlette as starlette_adapter
-from openclaw_middleware.adapters.django import conf
-from openclaw_middleware.adapters.django import get_session as django_session
-from openclaw_middleware.adapters.django.deployment import Deployment
 from openclaw_middleware.adapters.flask import OpenClaw
 from openclaw_middleware.adapters.flask import get_session as flask_session
 from openclaw_middleware.core.steps import adrive, drive
@@ -104,7 +91,7 @@ class Site:
         raise NotImplementedError
 
 
-class _Threaded(Site):
+class Threaded(Site):
     """A WSGI application; each request has a thread."""
 
     colour = "sync"
@@ -139,7 +126,7 @@ class _Threaded(Site):
         self.runtime.blocking.store.close()
 
 
-class FlaskSite(_Threaded):
+class FlaskSite(Threaded):
     """Flask on the blocking store."""
 
     kind = "flask"
@@ -157,7 +144,7 @@ class FlaskSite(_Threaded):
         return FlaskResponse(reply.body, reply.status, reply.headers)
 
 
-class _Awaited(Site):
+class Awaited(Site):
     """An ASGI application; each request is a task of one loop."""
 
     colour = "async"
@@ -225,7 +212,7 @@ class _Awaited(Site):
         self.loop.close()
 
 
-class StarletteSite(_Awaited):
+class StarletteSite(Awaited):
     """Starlette on the asyncio store, with `async def` endpoints."""
 
     kind = "starlette"
@@ -263,70 +250,3 @@ class StarletteDefSite(StarletteSite):
 
 def _response(reply: Reply) -> Response:
     return Response(reply.body, reply.status, dict(reply.headers))
-
-
-def _view(request: HttpRequest) -> HttpResponse:
-    handler = request.environ["handler"]
-    reply = drive(steps(handler, lambda: Visit(django_session(request), False)))
-    return HttpResponse(reply.body, status=reply.status, headers=dict(reply.headers))
-
-
-async def _aview(request: HttpRequest) -> HttpResponse:
-    handler = request.scope["handler"]
-    if handler is not None:
-        with suppress(StoreError):  # the handler meets it again
-            await request.session.aload()
-    reply = await adrive(steps(handler, lambda: Visit(django_session(request), True)))
-    return HttpResponse(reply.body, status=reply.status, headers=dict(reply.headers))
-
-
-class _Urls:
-    urlpatterns: ClassVar = [re_path("^async/", _aview), re_path("", _view)]
-
-
-class Django:
-    """The one Django project of the process, set up for both its handlers while it is open."""
-
-    def __init__(self, runtime: Deployment) -> None:
-        self._open = ExitStack()
-        middleware = ["openclaw_middleware.adapters.django.middleware.SessionMiddleware"]
-        settings = override_settings(
-            MIDDLEWARE=middleware, ROOT_URLCONF=_Urls, AUTH_USER_MODEL="project.Person"
-        )
-        self._open.enter_context(settings)
-        self._open.enter_context(conf.using(runtime))
-
-    def close(self) -> None:
-        self._open.close()
-
-
-class DjangoSite(_Threaded):
-    """Django's WSGI handler and sync views on the blocking store."""
-
-    kind = "django"
-
-    def __init__(self, runtime: Runtime) -> None:
-        super().__init__(runtime)
-        self.app = WSGIHandler()
-
-
-class DjangoAsyncSite(_Awaited):
-    """Django's ASGI handler and async views on the asyncio store."""
-
-    kind = "django-async"
-
-    def __init__(self, runtime: Runtime) -> None:
-        super().__init__(runtime)
-        self.app = ASGIHandler()
-
-    def begin(
-        self, handler: Handler | None, cookie: str | None, path: str = "/", **headers: str
-    ) -> Future[Answer]:
-        return super().begin(handler, cookie, f"/async{path}", **headers)
-
-
-SITES: dict[str, type[Any]] = {
-    each.kind: each
-    for each in (FlaskSite, StarletteSite, DjangoSite, DjangoAsyncSite, StarletteDefSite)
-}
-KINDS = ("flask", "starlette", "django", "django-async")

@@ -6,13 +6,14 @@ goes. It answers normally, its changes are dropped with an event, and it sets no
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from openclaw_middleware import EndReason
-from openclaw_middleware.core.events import ChangesDropped
+from openclaw_middleware.core.events import ChangesDropped, Rotated
 from openclaw_middleware.testing import Gate
 
 from .ledger import TRIALS, Ledger
@@ -117,6 +118,28 @@ def test_a_logout_in_the_middle_of_a_store_call(
             and quick_site.manage("sessions_of", user).items == (),
             (answer, verb, when),
         )
+
+
+def test_a_rotated_secret_of_a_finished_session_is_withheld(
+    sites: Sites, place: Place, kind: str, ledger: Ledger
+) -> None:
+    """The slow request was about to hand out a new secret when the logout came: it does not."""
+    gate = Gate("save", patience=PATIENCE)
+    rotating = {"rotation_interval": 0.05, "rotation_grace": 0.02}
+    slow_site = sites(kind, place, gate, **rotating)
+    quick_site = sites("flask" if slow_site.colour == "sync" else "starlette", place)
+    events: list[object] = []
+    slow_site.runtime.events.add([events.append])
+    ada = quick_site.signed_in(fresh_user(), a=1)
+    time.sleep(0.06)  # by now a rotation is due
+    pending = ada.twin(slow_site).begin(write(b=2))
+    gate._reached.result(PATIENCE)
+    assert [event for event in events if isinstance(event, Rotated)]
+    assert ada.twin().do(logout).clears
+    gate.open()
+    answer = pending.result(PATIENCE)
+    with ledger.trials("ended: no secret handed out", f"{place.name} {slow_site.colour}") as trials:
+        trials.check(answer.status == 200 and not answer.ours and is_over(ada), answer)
 
 
 @pytest.mark.parametrize("slow", ["writes", "deletes", "increments", "regenerates"])
