@@ -165,6 +165,14 @@ class Lab:
         self.other.create(record)
         return self.other.load(record.id).record
 
+    def ending(self, record: Record) -> Steps[Any]:
+        """A transaction that signs the session out."""
+        end = self.other.statements.end
+        named = {"id": record.id, "tag": record.tag, "successor": None}
+        return self.other._atomic(
+            self.other._ask(end, **named, reason="signed_out", retention=86400.0)
+        )
+
     @contextmanager
     def held(self, steps: Steps[Any]) -> Iterator[Connection]:
         """A transaction of a verb's body that has done everything but commit."""

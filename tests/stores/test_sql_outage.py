@@ -202,7 +202,7 @@ class TestALockedRow:
     def test_a_cancelled_verb_leaves_none_either(self, lab):
         lab.store.store.options = replace(lab.options, timeout=20.0)
         old, new = lab.live(), lab.record()
-        steps = lab.other._atomic(lab.other._bury(old.id, EndReason.REVOKED, None))
+        steps = lab.ending(old)
         with lab.store.statements() as sent, lab.held(steps):
             future = lab.store.start("succeed", old.id, 1, new)
             while not any(statement.startswith("UPDATE") for statement in sent):

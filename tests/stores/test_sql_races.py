@@ -39,10 +39,6 @@ def lab(request, kind, tmp_path):
     lab.close()
 
 
-def ending(lab, record):
-    return lab.other._atomic(lab.other._bury(record.id, EndReason.SIGNED_OUT, None))
-
-
 class TestUncommittedEnd:
     @pytest.mark.parametrize("verb", ["save", "touch", "offer", "promote", "succeed", "end"])
     def test_the_writer_waits_and_revives_nothing(self, lab, verb):
@@ -58,7 +54,7 @@ class TestUncommittedEnd:
             "succeed": ("succeed", (record.id, 1, successor), {}),
             "end": ("end", (record.id, EndReason.REVOKED), {}),
         }[verb]
-        answer = lab.contend(ending(lab, record), call, *args, **options)
+        answer = lab.contend(lab.ending(record), call, *args, **options)
         assert isinstance(answer, Ended), answer
         assert (answer.reason, answer.fresh) == (EndReason.SIGNED_OUT, False)
         assert isinstance(lab.store.load(record.id), Ended)
@@ -66,7 +62,7 @@ class TestUncommittedEnd:
 
     def test_a_reader_does_not_wait(self, lab):
         record = lab.live()
-        with lab.held(ending(lab, record)):
+        with lab.held(lab.ending(record)):
             assert isinstance(lab.store.load(record.id), Live)
             assert lab.store.sessions_of(record.tag).records
         assert isinstance(lab.store.load(record.id), Ended)
