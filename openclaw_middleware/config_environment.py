@@ -100,7 +100,7 @@ def parse(text: str, kind: str, nullable: bool) -> Any:
     example = '["one", "two"]' if kind == "list" else '{"name": ...}'
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         value = None
     if not isinstance(value, list if kind == "list" else dict):
         raise ValueError(f"must be a JSON {kind if kind == 'list' else 'object'}: {example}")

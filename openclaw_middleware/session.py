@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from .driver import AsyncDriver, Driver
 
 
+# What every engine can keep.
+LONGEST_USER_ID = 255
+
+
 class Session(SessionMapping):
     """One visitor's session in one request. Keys are `str`; values what the codec keeps exactly.
 
@@ -131,8 +135,11 @@ class Session(SessionMapping):
         """
         state = self._before_start("login")
         name = str(user_id)
-        if user_id is None or not name:
-            raise SessionStateError(f"login() needs a user id, not {user_id!r}")
+        if user_id is None or not 0 < len(name) <= LONGEST_USER_ID or not _storable(name):
+            raise SessionStateError(
+                f"login() needs a user id of 1 to {LONGEST_USER_ID} characters without NUL, "
+                f"not {name[:80]!r}"
+            )
         policy = policy or ("remember" if remember else "default")
         self._known(policy)
         same = state.user_id is None or state.user_id == name
@@ -339,3 +346,7 @@ def _epoch(moment: float | datetime | None) -> float | None:
             raise SessionStateError("verified_at must be an aware datetime or epoch seconds")
         return moment.timestamp()
     return moment
+
+
+def _storable(text: str) -> bool:
+    return "\0" not in text and not any("\ud800" <= char <= "\udfff" for char in text)

@@ -145,19 +145,30 @@ class Commit:
             and not state.data.data
         )
 
+    @property
+    def _nothing_left(self) -> bool:
+        """The identity was dropped and there are no data to keep for a visitor."""
+        draft = self.state.draft
+        if draft is None or draft.user_id is not None or self.state.save_empty:
+            return False
+        leaves = self.state.record is None or self.state.ending is not None
+        return leaves and not self.state.data.data
+
     # -- doing it
 
     def _own_record(self) -> Steps[None]:
         state, saving = self.state, self.saving
         record = state.record
-        replaces = state.draft is not None or self._wants_record
+        replaces = self._wants_record or (state.draft is not None and not self._nothing_left)
         if record is None:
             if replaces:
                 yield from saving.create(self._draft())
         elif replaces:
             yield from saving.succeed(record, self._draft())
-        elif state.ending is not None or self._emptied:
+        elif state.ending is not None:
             yield from saving.end(record)
+        elif self._emptied:
+            yield from saving.end_empty(record)
         else:
             yield from self._go_on(record)
 

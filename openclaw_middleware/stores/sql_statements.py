@@ -142,7 +142,8 @@ class Statements:
             end + " WHERE s.id = :id AND {same_user} AND {alive}", returning="user_id, ended_at"
         )
         self.replace = self._text(
-            end + " WHERE s.id = :id AND s.version = :version AND {alive}", returning="ended_at"
+            end + " WHERE s.id = :id AND s.version = :version AND {alive}",
+            returning="user_id, ended_at",
         )
         self.evict = self._text(end + " WHERE s.id IN :ids AND s.ended_at IS NULL")
 

@@ -50,16 +50,27 @@ def open_store(source: Any, options: StoreOptions, colour: Colour) -> Store | As
                 "serves both"
             )
         return source
-    if isinstance(source, str):
+    if not isinstance(source, str):
+        return _opened("sqlite" if hasattr(source, "dialect") else "redis", source, options, colour)
+    try:
         scheme = urlsplit(source).scheme
         if scheme == "memory":
             return _memory(source, options, colour)
-        entry = _STORES.get(scheme.partition("+")[0])
-        if entry is None:
+        if scheme.partition("+")[0] not in _STORES:
             raise ConfigurationError(_unknown_scheme(source, scheme))
-    else:
-        entry = _STORES["sqlite" if hasattr(source, "dialect") else "redis"]
-    module, blocking, asynchronous = entry
+        return _opened(scheme.partition("+")[0], source, options, colour)
+    except ConfigurationError:
+        raise
+    except Exception as error:
+        # The parser's own message is left out: it may quote the password.
+        raise ConfigurationError(
+            f"store URL: {source.partition(':')[0]}:// is followed by something that is no URL "
+            f"({type(error).__name__}): check host, port, brackets and the part after '?'"
+        ) from None
+
+
+def _opened(scheme: str, source: Any, options: StoreOptions, colour: Colour) -> Store | AsyncStore:
+    module, blocking, asynchronous = _STORES[scheme]
     stores = importlib.import_module(f"{__package__}.{module}")
     store: Store | AsyncStore = getattr(stores, blocking if colour == "sync" else asynchronous)(
         source, options

@@ -12,6 +12,7 @@ from openclaw_middleware import (
     Policy,
     SessionEnded,
     SessionLimitReached,
+    SessionStateError,
 )
 from openclaw_middleware.core import events as ev
 
@@ -551,6 +552,13 @@ def test_a_logout_before_a_refused_sign_in_still_holds() -> None:
 
     assert browser.user() is None
     assert "Max-Age=0" in request.x.parting_cookies()[0]
+
+
+@pytest.mark.parametrize("user_id", [None, "", "a\0b", "x" * 256, "\ud800"])
+def test_a_user_id_no_store_could_keep_is_refused_at_once(lab: Lab, user_id: Any) -> None:
+    """A developer's mistake is told where it is made, whatever the engine."""
+    with pytest.raises(SessionStateError, match="user id"):
+        lab.browser().request().session.login(user_id)
 
 
 # -- a request that failed

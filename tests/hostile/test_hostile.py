@@ -231,14 +231,12 @@ def test_bytes_that_are_no_text_are_answered_as_a_stranger(raw: bytes) -> None:
         "sqlite://user:password@/file.db",
     ],
 )
-@pytest.mark.xfail(reason="the URL's parser's own error comes through", strict=True)
 def test_a_broken_url_is_a_configuration_error(store: str) -> None:
     """And nothing else: the mend is in its message."""
     with pytest.raises(ConfigurationError):
         open_store(SessionSettings(secret_key=KEY, store=store).store, StoreOptions(), "sync")
 
 
-@pytest.mark.xfail(reason="RecursionError comes through", strict=True)
 def test_a_list_nested_too_deep_is_a_configuration_error() -> None:
     """From the environment, where lists are JSON."""
     with pytest.raises(ConfigurationError):

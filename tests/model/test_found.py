@@ -299,7 +299,6 @@ def test_a_long_request_saves_into_a_session_that_others_kept_alive(lab: Lab, wr
     assert not lab.told(ev.ChangesDropped)
 
 
-@pytest.mark.xfail(reason="ending is not conditional on the version", strict=True)
 def test_removing_the_last_key_leaves_what_others_wrote(lab: Lab) -> None:
     """An anonymous visitor's flash is shown while another tab fills the cart."""
     browser = lab.browser()
