@@ -13,6 +13,7 @@ import secrets
 import sqlite3
 import traceback
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,9 @@ from starlette.testclient import TestClient
 
 from openclaw_middleware import SessionManager, SessionSettings
 from openclaw_middleware.adapters.starlette import SessionMiddleware, get_session
+from openclaw_middleware.codecs.encryption import AesGcmRing
+from openclaw_middleware.codecs.msgpack import MsgpackCodec
+from openclaw_middleware.core.envelope import Sealer
 from openclaw_middleware.runtime import Runtime, register
 from openclaw_middleware.stores.sql import SQLStore
 from openclaw_middleware.wsgi import SessionMiddleware as WsgiMiddleware
@@ -229,6 +233,18 @@ def _through_wsgi(settings: SessionSettings, heard: Heard) -> set[str]:
     return tokens
 
 
+def _with_another_key(runtime: Runtime, tokens: set[str]) -> None:
+    """Visits to a deployment that cannot read what is stored, which is logged."""
+    other = AesGcmRing([secrets.token_bytes(32)])
+    sealer = Sealer(codec=MsgpackCodec(), mac_keys=[secrets.token_bytes(32)], cipher=other)
+    blind = Runtime(runtime.settings, desk=replace(runtime.desk, sealer=sealer))
+    blind._blocking = runtime.blocking
+    for value in tokens:
+        exchange = blind.exchange(f"{runtime.desk.cookie.name}={value}", "/", "GET", lambda n: None)
+        assert exchange is not None
+        assert blind.session(exchange, blocking=True).user_id is None
+
+
 def _forbidden(settings: SessionSettings, tokens: set[str]) -> dict[str, bytes]:
     """What must be found nowhere, and what it is."""
     found: dict[str, bytes] = {}
@@ -256,6 +272,7 @@ def test_nothing_secret_is_logged_told_shown_or_stored(
     runtime = Runtime(settings, listeners=[heard.note])
     register(runtime)
     tokens = _through_starlette(settings, heard) | _through_wsgi(settings, heard)
+    _with_another_key(runtime, tokens)
     manager = SessionManager(runtime)
     heard.note(
         manager, manager.sessions_of("ada"), manager.stats(), settings, runtime, runtime.desk
@@ -270,6 +287,7 @@ def test_nothing_secret_is_logged_told_shown_or_stored(
     assert b"LoggedIn" in said
     assert b"Rotated" in said
     assert b"RuntimeError" in said
+    assert b"cannot be read" in said
     wrong = [
         f"{what} in what was said"
         for what, it in _forbidden(settings, tokens).items()

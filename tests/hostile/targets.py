@@ -1,7 +1,6 @@
 """One function per way in: each takes any bytes and raises if a promise is broken.
 
-The bytes are what an attacker chooses. No target waits, writes a file or reaches a server. Errors
-of other kinds that `test_hostile` expects to be mended are let through beside ConfigurationError.
+The bytes are what an attacker chooses. No target waits, writes a file or reaches a server.
 """
 
 from __future__ import annotations
@@ -10,8 +9,6 @@ import struct
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
-
-from sqlalchemy.exc import ArgumentError
 
 from openclaw_middleware import ConfigurationError, SessionSettings
 from openclaw_middleware.codecs.compression import ZlibCompressor, ZstdCompressor
@@ -227,7 +224,7 @@ def setting(data: bytes) -> None:
     made: list[Any] = []
     error = _error_of(
         lambda: made.append(SessionSettings.load(environ=variables)),
-        *(ConfigurationError, RecursionError),
+        ConfigurationError,
     )
     assert MARK not in f"{error} {error!r} {made}"
 
@@ -246,13 +243,13 @@ def url(data: bytes) -> None:
         made: list[Any] = []
         error = _error_of(
             lambda: made.append(SessionSettings(secret_key=KEY, store=source)),  # noqa: B023
-            *(ConfigurationError, ValueError),
+            ConfigurationError,
         )
         assert MARK not in f"{error} {error!r} {made}"
         if error is None:
             error = _error_of(
                 lambda: open_store(source, StoreOptions(), "sync"),  # noqa: B023
-                *(ConfigurationError, ValueError, ArgumentError),
+                ConfigurationError,
             )
             assert MARK not in f"{error} {error!r}"
 

@@ -87,11 +87,11 @@ class Journal:
         """How many changes took place."""
         return sum(effect.landed for effect in self.effects.values())
 
-    def explain(self, before: Data, after: Data, *, optional: bool = False) -> list[str]:
+    def explain(self, before: Data, after: Data, *, following: bool = False) -> list[str]:
         """What is wrong with a write of this request that turned `before` into `after`.
 
         Args:
-            optional: each change may as well have been left out (a successor wrote the key).
+            following: `before` is of a successor, whose own changes come first.
         """
         wrong = []
         for key in sorted({*before, *after, *self.effects}):
@@ -102,8 +102,8 @@ class Journal:
                     wrong.append(f"{key}: {old!r} became {new!r}, which this request never touched")
                 continue
             allowed = effect.outcomes(old)
-            if optional:
-                allowed = [*allowed, old]
+            if following and old != effect.base:
+                allowed = [old]
             if new not in allowed:
                 wrong.append(f"{key}: {old!r} became {new!r}, expected one of {allowed!r}")
             elif new != old or not (effect.landed or effect.visible(old)):

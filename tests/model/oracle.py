@@ -184,7 +184,7 @@ class Oracle:
         if request.run is not None and request.run.name == "take":
             key = str(request.taking)
             journal = Journal({key: Effect("delete", old.data.get(key, MISSING), MISSING)})
-        self._explain(request, journal, old.data, new.data, optional=following)
+        self._explain(request, journal, old.data, new.data, following=following)
 
     def _judge_birth(
         self, request: Request, call: Call, answer: Any, before: Live, after: Live
@@ -213,7 +213,7 @@ class Oracle:
             inherited = {} if request.detached else old.data
         elif call.verb == "create" and not request.detached:
             inherited = self._copied(request, found.data, before)
-        self._explain(request, request.journal, inherited, found.data, optional=False)
+        self._explain(request, request.journal, inherited, found.data, following=False)
 
     def _copied(self, request: Request, data: Data, before: Live) -> Data:
         """A second sign-in beside the first: the visitor's data come, as just read."""
@@ -239,10 +239,10 @@ class Oracle:
             self._hold(not moved, "a new id moved the absolute deadline")
 
     def _explain(
-        self, request: Request, journal: Journal, before: Data, after: Data, *, optional: bool
+        self, request: Request, journal: Journal, before: Data, after: Data, *, following: bool
     ) -> None:
         met = [key for key, e in journal.effects.items() if e.collides(before.get(key, MISSING))]
-        wrong = journal.explain(before, after, optional=optional)
+        wrong = journal.explain(before, after, following=following)
         self._hold(not wrong, "; ".join(wrong))
         for key, effect in journal.effects.items():
             self._hold(effect.landed <= 1, f"the change of {key} took place twice")
@@ -267,10 +267,9 @@ class Oracle:
         ended = before.get(call.args[0])
         if ended is None or ended.record.id in after or ended.record.user_id is not None:
             return
-        if request.leaving is None and not request.failed:
-            # Known weakness: keys that others wrote meanwhile go with it.
-            gone = {key: ended.data[key] for key in request.journal.effects if key in ended.data}
-            request.journal.explain(gone, {}, optional=False)
+        theft = call.args[1] is EndReason.THEFT
+        if request.leaving is None and not request.failed and not theft:
+            self._explain(request, request.journal, ended.data, {}, following=False)
 
     # -- at the end of a stage
 

@@ -123,7 +123,9 @@ class Player:
         """Somebody guesses."""
         ids = [*self.world.live]
         if ids:
-            self.world.attack(ids[which % len(ids)], generation % 4, SECRET)
+            victim = ids[which % len(ids)]
+            near = self.world.live[victim].record.generation + generation % 4 - 2
+            self.world.attack(victim, max(near, 0), SECRET)
 
     def erase_index(self) -> None:
         """Somebody deletes the index."""
