@@ -154,10 +154,12 @@ class _Reply:
             "websocket.accept",
             "websocket.http.response.start",
         ):
-            await self._start(message)
+            message = await self._start(message)
         await self._send(message)
 
-    async def _start(self, message: Message) -> None:
+    async def _start(self, message: Message) -> Message:
+        """Commit, and answer the message with our headers; the application's own is left alone,
+        since it may be sent again to somebody else."""
         x = self._exchange
         status = message.get("status", 200)
         failed = status >= 500
@@ -184,13 +186,15 @@ class _Reply:
                 (bytes(name).decode("latin-1"), bytes(value).decode("latin-1"))
                 for name, value in headers or ()
             ]
-            message["headers"] = [
+            finished = [
                 (name.lower().encode("latin-1"), value.encode("latin-1"))
                 for name, value in x.finish_headers(plain)
             ]
+            message = {**message, "headers": finished}
         if x.cookie is not None and x.desk.cookie.secure:
             scheme = self._scope.get("scheme", "http")
             self._runtime.plain_http.of_cookie(scheme, _header(self._scope, b"host") or "")
+        return message
 
     async def _answer(self, answer: Answer) -> None:
         if self._socket:
@@ -234,6 +238,7 @@ class _Reply:
         if x.closed or self.refusal is not None:
             return
         if not x.started and not self._socket:
+            await self._abandon()
             return
         # A refused handshake takes no cookie along, so nothing may be begun by it.
         state = x.state

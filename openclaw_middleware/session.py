@@ -142,7 +142,8 @@ class Session(SessionMapping):
             )
         policy = policy or ("remember" if remember else "default")
         self._known(policy)
-        same = state.user_id is None or state.user_id == name
+        owner = state.record.user_id if state.record is not None and not state.detached else None
+        same = all(each in (None, name) for each in (state.user_id, owner))
         if keep_data and not same:
             raise SessionStateError(
                 "login(keep_data=True) would hand one user's data to another: "
@@ -189,7 +190,7 @@ class Session(SessionMapping):
         if session_id == state.id:
             self.logout()
         else:
-            state.end_others.append(session_id)
+            state.end_others.append((state.user_id, session_id))
 
     def regenerate(self) -> None:
         """Give the session a new id and token at commit, keeping its data and identity."""
@@ -299,7 +300,7 @@ class Session(SessionMapping):
 
     def _mark_explicit(self) -> None:
         state = self._writable()
-        if state.record is None and state.draft is None:
+        if state.record is None or state.draft is not None:
             state.save_empty = True
 
     def _driver(self, verb: str) -> Driver:

@@ -65,7 +65,8 @@ class FlaskSession(Session, SessionMixin):
 
     @accessed.setter
     def accessed(self, value: bool) -> None:
-        self._x.accessed = bool(value)
+        # What was used was used: taking it back would cancel the commit.
+        self._x.accessed = self._x.accessed or bool(value)
 
     def login(
         self,

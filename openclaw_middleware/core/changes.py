@@ -99,6 +99,14 @@ class TrackedData:
         """
         return [key for key, before in self._before.items() if self._encoded(key) != before]
 
+    def touched(self) -> list[str]:
+        """Keys that were reached and may have changed, told without encoding anything."""
+        return list(self._before)
+
+    def holds_own(self, key: str) -> bool:
+        """Whether this request has set or removed the key itself."""
+        return key in self._set
+
     def replay(
         self, theirs: dict[str, Any], collided: Report, *, yield_to_theirs: bool = False
     ) -> dict[str, Any]:

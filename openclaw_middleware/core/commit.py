@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..errors import LoginRefused, StoreError
+from ..errors import LoginRefused, SessionEnded, SessionError, StoreConflict, StoreError
 from . import events as ev
 from .contract import Ended
 from .exchange import Exchange
@@ -90,12 +90,15 @@ class Commit:
             raise
 
     def _all(self) -> Steps[None]:
-        refused: LoginRefused | None = None
+        refused: SessionError | None = None
         try:
             yield from self._own_record()
         except LoginRefused as error:
             refused = error
             yield from self._leave_without_login()
+        except (SessionEnded, StoreConflict) as error:
+            # What narrows does not depend on the data.
+            refused = error
         yield from self._end_users()
         yield from self._end_others()
         self._renew_cookie()
@@ -201,9 +204,8 @@ class Commit:
 
     def _end_others(self) -> Steps[None]:
         x, state = self.x, self.state
-        owner = state.record.user_id if state.record is not None else None
-        while state.end_others and owner is not None:
-            other = state.end_others[0]
+        while state.end_others:
+            owner, other = state.end_others[0]
             result = yield from x.trip("end", other, EndReason.REVOKED, user_id=owner)
             state.end_others.pop(0)
             if isinstance(result, Ended) and result.fresh:
@@ -234,7 +236,7 @@ class Commit:
         state = self.state
         lost: tuple[str, ...] = ()
         if state.decoded:
-            lost = tuple(state.data.changed() if state.record else state.data.data)
+            lost = tuple(state.data.touched() if state.record else state.data.data)
         if state.draft or state.policy or state.keep_alive or lost:
             record = state.record
             self.x.emit(

@@ -23,6 +23,7 @@ class Outgoing:
         cookie: the `Set-Cookie` value to send, None for none.
         stray: cookies of ours to be deleted beside it.
         leaving: the cookie is deleted because this request logs out.
+        introduced: the cookie carries the token of a record that this request has stored.
     """
 
     def __init__(self, desk: Desk, navigation: bool) -> None:
@@ -34,6 +35,7 @@ class Outgoing:
         self.cookie: str | None = None
         self.stray: list[CookieSpec] = []
         self.leaving = False
+        self.introduced = False
         self._postponable = False
 
     def emit(self, event: ev.Event) -> None:
@@ -50,13 +52,14 @@ class Outgoing:
     def unset_cookie(self) -> None:
         """Let the response leave the browser's cookie as it is."""
         self.cookie = None
-        self.leaving = self._postponable = False
+        self.leaving = self.introduced = self._postponable = False
 
     def delete_cookie(self) -> None:
         """Let the response delete the cookie, in every configured variant: somebody logs out."""
         self.cookie = self.desk.cookie.delete()
         self.stray = list(self.desk.previous_cookies)
         self.leaving = True
+        self.introduced = False
         self._postponable = False
 
     def cookies(self) -> list[str]:
@@ -70,8 +73,9 @@ class Outgoing:
 
     def parting_cookies(self) -> list[str]:
         """The `Set-Cookie` values of an answer of our own: a logout clears the browser even when
-        it failed, anything else leaves the cookie alone."""
-        return self.cookies() if self.leaving else []
+        it failed, and the token of a session that was stored before the failure goes out, since
+        the one before is dead. Anything else leaves the cookie alone."""
+        return self.cookies() if self.leaving or self.introduced else []
 
     def _may_clean_up(self) -> bool:
         """Whether a dead cookie may be deleted by a request that did not end the session.

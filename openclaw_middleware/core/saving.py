@@ -265,6 +265,7 @@ class Saving:
         x.dead = False
         x.token = draft.token
         x.send_token(draft.token, record)
+        x.introduced = True
 
     def _rebase(self, record: Record, stored: dict[str, Any]) -> None:
         """What was just written is the ground; the application's objects stay the same."""

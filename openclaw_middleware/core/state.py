@@ -102,7 +102,7 @@ class State:
         self.keep_alive = False
         self.save_empty = False
         self.users: list[UserIntent] = []
-        self.end_others: list[str] = []
+        self.end_others: list[tuple[str, str]] = []
 
     @property
     def data(self) -> TrackedData:

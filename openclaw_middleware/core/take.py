@@ -32,7 +32,9 @@ def take(x: Exchange, key: str, default: Any, contest: Contest) -> Steps[Any]:
         value = data.data[key]
         data.delete(key)
         return value
-    if key in data.data and key not in data.base():
+    if data.holds_own(key) or (key in data.data and key not in data.base()):
+        if key not in data.data:
+            return default
         value = data.data[key]
         data.delete(key)
         return value

@@ -152,7 +152,13 @@ async def asgi_request(app: Any, call: Call) -> Response:
         "call": call,
     }
 
+    asked = 0
+
     async def receive() -> dict[str, Any]:
+        nonlocal asked
+        asked += 1
+        if asked > 1:  # a server has nothing more to say until the client leaves
+            await asyncio.Event().wait()
         return {"type": "http.request", "body": b"", "more_body": False}
 
     async def send(message: Any) -> None:
@@ -168,6 +174,8 @@ async def asgi_request(app: Any, call: Call) -> Response:
     return Response(start["status"], headers, body)
 
 
+from .starlette_runners import FastAPIRunner, StarletteRunner  # noqa: E402  # they use the above
+
 RUNNERS: list[Callable[[World], Runner]] = [
     Wsgi,
     Asgi,
@@ -175,5 +183,7 @@ RUNNERS: list[Callable[[World], Runner]] = [
     FlaskRunner,
     DjangoRunner,
     DjangoAsgiRunner,
+    StarletteRunner,
+    FastAPIRunner,
 ]
 """The first is what the others are compared with."""

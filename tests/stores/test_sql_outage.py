@@ -225,6 +225,8 @@ def shared_url(request, tmp_path):
 
 
 class TestLoops:
+    # aiosqlite's thread may still report to a loop that its test client has closed by then.
+    @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
     @pytest.mark.parametrize("orderly", [True, False])
     def test_one_store_on_a_loop_per_request(self, shared_url, namespace, orderly):
         """As test clients do it; the disorderly kind closes its loop and tells nobody."""

@@ -49,7 +49,7 @@ class SessionMiddleware(StockMiddleware):
         turn = _Turn(request)
         try:
             response = cast("HttpResponseBase", self.get_response(request))
-        except Exception as error:
+        except BaseException as error:
             return turn.fail(error)
         return turn.finish(response)
 
@@ -57,7 +57,7 @@ class SessionMiddleware(StockMiddleware):
         turn = _Turn(request)
         try:
             response = await cast("Awaitable[HttpResponseBase]", self.get_response(request))
-        except Exception as error:
+        except BaseException as error:
             return await turn.afail(error)
         return await turn.afinish(response)
 
@@ -116,7 +116,7 @@ class _Turn:
             return self._refuse(x, response, error)
         return self._go(x, response)
 
-    def fail(self, error: Exception) -> HttpResponseBase:
+    def fail(self, error: BaseException) -> HttpResponseBase:
         """Django's own handling of an error failed or was switched off: what narrows still happens,
         and what is ours to answer is answered."""
         x = self.exchange
@@ -172,7 +172,7 @@ class _Turn:
             stream.streaming_content = self._watched(stream.streaming_content)
         return response
 
-    async def afail(self, error: Exception) -> HttpResponseBase:
+    async def afail(self, error: BaseException) -> HttpResponseBase:
         """`fail`, awaited."""
         x = self.exchange
         if x is not None:
@@ -200,7 +200,7 @@ class _Turn:
 
     # -- both
 
-    def _answer(self, error: Exception) -> HttpResponseBase:
+    def _answer(self, error: BaseException) -> HttpResponseBase:
         x = self.exchange
         answer = refusal(error, x) if x is not None and isinstance(error, SessionError) else None
         if x is None or answer is None:
