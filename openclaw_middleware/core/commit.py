@@ -109,6 +109,7 @@ class Commit:
         """A logout that came before the refused sign-in still holds."""
         state = self.state
         state.draft = None
+        state.save_empty = False
         if state.ending is not None and state.record is not None:
             yield from self.saving.end(state.record)
 
