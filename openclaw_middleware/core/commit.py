@@ -137,19 +137,6 @@ class Commit:
         return x.state.record is not None and (x.promote or x.hand_out is not None)
 
     @property
-    def _emptied(self) -> bool:
-        """An anonymous session whose last key was removed is over."""
-        state = self.state
-        return (
-            self._wants_save
-            and state.record is not None
-            and state.record.user_id is None
-            and not state.save_empty
-            and not state.policy
-            and not state.data.data
-        )
-
-    @property
     def _nothing_left(self) -> bool:
         """The identity was dropped and there are no data to keep for a visitor."""
         draft = self.state.draft
@@ -171,8 +158,6 @@ class Commit:
             yield from saving.succeed(record, self._draft())
         elif state.ending is not None:
             yield from saving.end(record)
-        elif self._emptied:
-            yield from saving.end_empty(record)
         else:
             yield from self._go_on(record)
 

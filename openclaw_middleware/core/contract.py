@@ -97,7 +97,7 @@ SaveResult = Saved | Conflict | Ended | Missing
 TouchResult = Live | Ended | Missing
 CreateResult = Saved | Exists | LimitReached | Superseded
 SucceedResult = Saved | Conflict | Exists | Ended | Missing | LimitReached | Superseded
-EndResult = Ended | Missing | Conflict
+EndResult = Ended | Missing
 
 
 @dataclass(frozen=True, slots=True)

@@ -142,18 +142,6 @@ class Saving:
             self._ended_here(record, reason)
         state.become_anonymous()
 
-    def end_empty(self, record: Record) -> Steps[None]:
-        """End a visitor's session that this request emptied, unless somebody wrote to it since."""
-        x = self.x
-        result = yield from x.trip("end", record.id, EndReason.SIGNED_OUT, version=record.version)
-        if isinstance(result, Conflict):
-            yield from self.save(record)
-            return
-        x.withhold()
-        if isinstance(result, Ended) and result.fresh:
-            self._ended_here(record, EndReason.SIGNED_OUT)
-        x.state.become_anonymous()
-
     # -- help
 
     def _ended_here(self, record: Record, reason: EndReason) -> None:

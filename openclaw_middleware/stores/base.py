@@ -108,9 +108,7 @@ class StoreBodies:
     ) -> Steps[SucceedResult]:
         raise NotImplementedError
 
-    def _end(
-        self, session_id: str, reason: EndReason, user_id: str | None, version: int | None
-    ) -> Steps[EndResult]:
+    def _end(self, session_id: str, reason: EndReason, user_id: str | None) -> Steps[EndResult]:
         raise NotImplementedError
 
     def _end_user(self, tag: str, reason: EndReason, except_id: str | None) -> Steps[UserEnd]:
@@ -190,21 +188,12 @@ class Store(StoreBodies):
         """
         return self._call("succeed", self._succeed, old_id, old_version, new, reason, limit)
 
-    def end(
-        self,
-        session_id: str,
-        reason: EndReason,
-        *,
-        user_id: str | None = None,
-        version: int | None = None,
-    ) -> EndResult:
+    def end(self, session_id: str, reason: EndReason, *, user_id: str | None = None) -> EndResult:
         """Turn the record into a tombstone. `fresh` tells whether this call did it.
 
-        With `user_id`, a record of anybody else is answered `Missing` and left alone. With
-        `version`, a record somebody has saved since is answered `Conflict` and left alone. At
-        most one of the two is given.
+        With `user_id`, a record of anybody else is answered `Missing` and left alone.
         """
-        return self._call("end", self._end, session_id, reason, user_id, version)
+        return self._call("end", self._end, session_id, reason, user_id)
 
     def end_user(self, tag: str, reason: EndReason, *, except_id: str | None = None) -> UserEnd:
         """End every session of the user by moving the user's not-before to now. O(1).
@@ -285,14 +274,9 @@ class AsyncStore(StoreBodies):
         return await self._call("succeed", self._succeed, old_id, old_version, new, reason, limit)
 
     async def end(
-        self,
-        session_id: str,
-        reason: EndReason,
-        *,
-        user_id: str | None = None,
-        version: int | None = None,
+        self, session_id: str, reason: EndReason, *, user_id: str | None = None
     ) -> EndResult:
-        return await self._call("end", self._end, session_id, reason, user_id, version)
+        return await self._call("end", self._end, session_id, reason, user_id)
 
     async def end_user(
         self, tag: str, reason: EndReason, *, except_id: str | None = None

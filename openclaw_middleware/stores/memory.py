@@ -275,9 +275,7 @@ class _MemoryBodies(StoreBodies):
             self._insert(new, found.now)
             return Saved(new.version, found.now, tuple(other.id for other in leaving))
 
-    def _end(
-        self, session_id: str, reason: EndReason, user_id: str | None, version: int | None
-    ) -> Steps[EndResult]:
+    def _end(self, session_id: str, reason: EndReason, user_id: str | None) -> Steps[EndResult]:
         yield from ()
         with self.state.lock:
             found = self._look(session_id)
@@ -288,8 +286,6 @@ class _MemoryBodies(StoreBodies):
                 return Missing(found.now)
             if isinstance(found, Ended):
                 return found
-            if version is not None and found.record.version != version:
-                return Conflict(found.record, found.now)
             return replace(self._bury(found.record, reason), fresh=True)
 
     def _end_user(self, tag: str, reason: EndReason, except_id: str | None) -> Steps[UserEnd]:

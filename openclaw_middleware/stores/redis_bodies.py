@@ -254,16 +254,13 @@ class RedisBodies(StoreBodies):
         answer: SucceedResult = yield from self._ask(new.id, "activate", keys, *last, "1")
         return answer
 
-    def _end(
-        self, session_id: str, reason: EndReason, user_id: str | None, version: int | None
-    ) -> Steps[EndResult]:
+    def _end(self, session_id: str, reason: EndReason, user_id: str | None) -> Steps[EndResult]:
         owner = b"" if user_id is None else b"=" + wire.encode(user_id)
         answer: EndResult = yield from self._ask(
             session_id,
             "end",
             self._keys(session_id),
-            *(session_id, reason.value, self._tombstone, owner),
-            *("" if version is None else version, ""),
+            *(session_id, reason.value, self._tombstone, owner, "", ""),
         )
         return answer
 

@@ -190,21 +190,15 @@ class SQLRecords(StoreBodies):
         # The deadline of a change that took place is over for later ones, not for this one.
         return self._judge((yield from self._row(session_id)), math.inf if changed else deadline)
 
-    def _end(
-        self, session_id: str, reason: EndReason, user_id: str | None, version: int | None
-    ) -> Steps[EndResult]:
-        return self._write(self._bury(session_id, reason, user_id, version))
+    def _end(self, session_id: str, reason: EndReason, user_id: str | None) -> Steps[EndResult]:
+        return self._write(self._bury(session_id, reason, user_id))
 
-    def _bury(
-        self, session_id: str, reason: EndReason, user_id: str | None, version: int | None
-    ) -> Steps[EndResult]:
+    def _bury(self, session_id: str, reason: EndReason, user_id: str | None) -> Steps[EndResult]:
         if not well_formed(session_id) or not (user_id is None or _storable(user_id)):
             return Missing((yield from self._now()))
         statements = self.statements
         parameters: dict[str, Any] = {} if user_id is None else {"user_id": user_id}
         statement = statements.end if user_id is None else statements.end_of
-        if version is not None:
-            parameters, statement = {"version": version}, statements.replace
         ended: Any = yield from self._ask(
             statement,
             id=session_id,
@@ -224,11 +218,9 @@ class SQLRecords(StoreBodies):
         if ended:
             at = row.now if row.ended_at is None else row.ended_at
             return Ended(session_id, reason, at, row.now, row.user_id, fresh=True)
-        if isinstance(found, Live) and version is not None and row.version != version:
-            return Conflict(found.record, found.now)
         if isinstance(found, Live):
             # It was over when the update looked and is alive now: the clock was put back.
-            return (yield from self._bury(session_id, reason, user_id, version))
+            return (yield from self._bury(session_id, reason, user_id))
         return found
 
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from ..core.contract import Conflict, Ended, Live, Missing, Saved, Superseded
+from ..core.contract import Ended, Live, Missing, Saved, Superseded
 from ..core.record import EndReason
 from ..core.steps import Steps
 from .conformance_bench import BRIEF, Bench, fact, new_write
@@ -43,25 +43,6 @@ class EndConformance:
             assert isinstance(again, Ended)
             assert (again.reason, again.fresh) == (EndReason.SIGNED_OUT, False)
         assert (yield bench.store.load(record.id)).reason is EndReason.SIGNED_OUT
-
-    @fact("lost update")
-    def test_a_conditional_end_leaves_what_was_saved_since(self, bench: Bench) -> Steps[None]:
-        """With the version it was read at, a record changed meanwhile is a conflict and lives."""
-        for user_id in (None, "ada"):
-            record = yield from bench.live(user_id)
-            yield bench.store.save(record, write_id=new_write())
-            refused = yield bench.store.end(record.id, EndReason.SIGNED_OUT, version=record.version)
-            assert isinstance(refused, Conflict)
-            assert refused.record.version == record.version + 1
-            assert isinstance((yield bench.store.load(record.id)), Live)
-            ended = yield bench.store.end(
-                record.id, EndReason.SIGNED_OUT, version=record.version + 1
-            )
-            assert isinstance(ended, Ended)
-            assert (ended.fresh, ended.user_id) == (True, user_id)
-            again = yield bench.store.end(record.id, EndReason.REVOKED, version=record.version)
-            assert isinstance(again, Ended)
-            assert (again.fresh, again.reason) == (False, EndReason.SIGNED_OUT)
 
     @fact("client-chosen id")
     def test_ending_the_unknown_is_missing(self, bench: Bench) -> Steps[None]:

@@ -145,7 +145,7 @@ def test_flash_beside_a_logout_in_the_same_request(world: World, app: Flask) -> 
     login(client, "u1", secret="x")
     client.get("/bye")
     assert client.get("/").text == "None ['bye']"
-    assert world.live() == []
+    assert world.live() == [(None, {})]
 
 
 def test_session_transaction(world: World, app: Flask) -> None:

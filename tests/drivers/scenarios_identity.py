@@ -60,7 +60,7 @@ IDENTITIES = (
                 cookie="set",
                 stored=[(None, {"flash": "bye"})],
             ),
-            Step(lambda s: s.pop("flash"), body="bye", trips=2, cookie="deleted", stored=[]),
+            Step(lambda s: s.pop("flash"), body="bye", trips=2, cookie="none", stored=[(None, {})]),
         ),
     ),
     Scenario(

@@ -185,7 +185,7 @@ DATA = (
     ),
     Scenario(
         "the last key goes",
-        (BEGIN, Step(lambda s: s.pop("a"), trips=2, cookie="deleted", stored=[])),
+        (BEGIN, Step(lambda s: s.pop("a"), trips=2, cookie="none", stored=[(None, {})])),
     ),
     Scenario(
         "emptied before it was stored",

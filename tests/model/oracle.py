@@ -79,7 +79,7 @@ class Oracle:
         if call.verb in ("load", "now", "touch", "rotate", "end", "end_user"):
             self._data_stand(before, after)
         if call.verb == "end":
-            self._judge_emptied(request, call, before, after)
+            self._judge_end(request, call, before, after)
         if call.verb == "save":
             self._judge_save(request, call, before, after)
         elif call.verb in ("create", "succeed"):
@@ -262,14 +262,13 @@ class Oracle:
             self._hold(answer.not_before >= last, "a not-before went back")
             self.not_before[tag] = answer.not_before
 
-    def _judge_emptied(self, request: Request, call: Call, before: Live, after: Live) -> None:
-        """An anonymous session is over when its last key is removed."""
+    def _judge_end(self, request: Request, call: Call, before: Live, after: Live) -> None:
+        """A visitor's session is ended by a wish or a theft, never for being empty."""
         ended = before.get(call.args[0])
         if ended is None or ended.record.id in after or ended.record.user_id is not None:
             return
-        theft = call.args[1] is EndReason.THEFT
-        if request.leaving is None and not request.failed and not theft:
-            self._explain(request, request.journal, ended.data, {}, following=False)
+        asked = request.leaving is not None or call.args[1] is EndReason.THEFT
+        self._hold(asked, "a visitor's session was ended and nobody asked for it")
 
     # -- at the end of a stage
 

@@ -309,3 +309,35 @@ def test_removing_the_last_key_leaves_what_others_wrote(lab: Lab) -> None:
     tab.finish()
 
     assert browser.data() == {"cart": [1]}
+
+
+def test_a_write_after_the_last_key_was_removed_is_not_lost(lab: Lab) -> None:
+    """An emptied visitor's session lives on: another tab's request may be about to fill it."""
+    browser = lab.browser()
+    browser.visit(flash="hello")
+    tab = browser.request()
+    filling = browser.request()
+    filling.session["cart"] = [1]
+    del tab.session["flash"]
+    tab.finish()
+    assert tab.set_cookies == []
+    filling.finish()
+
+    assert browser.data() == {"cart": [1]}
+    assert not lab.told(ev.ChangesDropped)
+
+
+def test_only_a_clear_or_a_logout_ends_a_visitors_session(lab: Lab) -> None:
+    """They say that it is over; an empty mapping does not."""
+    browser = lab.browser()
+    browser.visit(flash="hello")
+    last = browser.request()
+    del last.session["flash"]
+    last.finish()
+    assert browser.request().session.is_new is False
+    clearing = browser.request()
+    clearing.session.clear()
+    clearing.finish()
+
+    assert browser.cookie is None
+    assert clearing.set_cookies
