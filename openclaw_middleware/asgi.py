@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any, Literal
 
 from .answers import Answer, answer_for
+from .asgi_heartbeat import answer_heartbeat, send_answer
 from .core.events import logger
 from .core.exchange import Exchange
 from .core.headers import Headers
@@ -50,6 +51,11 @@ class SessionMiddleware:
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
+        if self.runtime.heartbeat is not None and scope["type"] == "http":
+            answer = await answer_heartbeat(self.runtime, scope, receive)
+            if answer is not None:
+                await send_answer(answer, scope, send)
+                return
         if "session" in scope:
             scope = self._nested(scope)
         exchange = None if scope.get(MANAGER_KEY) is self.runtime else self._exchange(scope)
@@ -200,12 +206,7 @@ class _Reply:
         if self._socket:
             await self._send({"type": "websocket.close", "code": 1013, "reason": answer.phrase})
             return
-        headers = [(n.lower().encode("latin-1"), v.encode("latin-1")) for n, v in answer.headers]
-        headers.append((b"content-length", str(len(answer.body)).encode()))
-        await self._send(
-            {"type": "http.response.start", "status": answer.status, "headers": headers}
-        )
-        await self._send({"type": "http.response.body", "body": answer.body})
+        await send_answer(answer, self._scope, self._send)
 
     async def fail(self, error: BaseException) -> bool:
         """The application failed: what narrows still happens, the rest is dropped.

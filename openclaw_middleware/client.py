@@ -50,11 +50,12 @@ class ClientInfo:
         forwarded = header("x-forwarded-for") or ""
         hops = [hop.strip() for hop in forwarded.split(",") if hop.strip()]
         here = peer
-        while here is not None and self._trusts(here) and hops:
+        while here is not None and self.trusts(here) and hops:
             here = hops.pop()
         return _normal(here) if here is not None else None
 
-    def _trusts(self, address: str) -> bool:
+    def trusts(self, address: str) -> bool:
+        """Whether this is one of our proxies."""
         try:
             parsed = ip_address(address)
         except ValueError:

@@ -58,6 +58,7 @@ class Options(TypedDict, total=False):
     heartbeat_interval: Duration | None
     heartbeat_prefix: str
     warning_lead: Duration
+    absolute_warning_lead: Duration
 
 
 class Arguments(Options):

@@ -182,12 +182,13 @@ def _paths(s: SessionSettings) -> Iterator[Violation]:
 
 
 def _heartbeat(s: SessionSettings) -> Iterator[Violation]:
-    if s.warning_lead < 20:
-        yield (
-            ("warning_lead",),
-            f"warning_lead ({s.warning_lead:g} s) leaves too little time to react: WCAG 2.2.1 "
-            "asks for at least 20 seconds",
-        )
+    for key in ("warning_lead", "absolute_warning_lead"):
+        if getattr(s, key) < 20:
+            yield (
+                (key,),
+                f"{key} ({getattr(s, key):g} s) leaves too little time to react: WCAG 2.2.1 "
+                "asks for at least 20 seconds",
+            )
     for name, policy in _own_policies(s):
         about = ("idle_timeout", "absolute_timeout", "policies")
         if s.enable_heartbeat and s.warning_lead >= policy.idle:

@@ -216,6 +216,11 @@ class Keys(BaseModel):
         description="Duration [120 seconds]. How long before its end a session is warned about; "
         "at least 20 seconds, less than the idle limit.",
     )
+    absolute_warning_lead: fields.Seconds = Field(
+        300.0,
+        description="Duration [5 minutes]. How long before its absolute end, which nothing puts "
+        "off, a session is warned about; at least 20 seconds.",
+    )
 
     @field_validator("policies", mode="plain")
     @classmethod

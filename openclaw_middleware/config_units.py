@@ -30,6 +30,7 @@ DURATIONS: Mapping[str, str] = MappingProxyType(
         "tombstone_retention": "hours",
         "heartbeat_interval": "seconds",
         "warning_lead": "seconds",
+        "absolute_warning_lead": "seconds",
     }
 )
 

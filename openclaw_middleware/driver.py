@@ -93,6 +93,11 @@ class Driver:
         with _harmless(x):
             drive(x.touch())
 
+    def beat(self, x: Exchange, ago: float) -> None:
+        """Start the idle clock at the activity of `ago` seconds ago; a failure is raised."""
+        x.store, x.breaker = self.store, self.breaker
+        drive(x.beat(ago))
+
     @contextmanager
     def _alone(self, x: Exchange) -> Iterator[None]:
         record = x.state.record
@@ -155,6 +160,11 @@ class AsyncDriver:
         x.store, x.breaker = self.store, self.breaker
         with _harmless(x):
             await adrive(x.touch())
+
+    async def beat(self, x: Exchange, ago: float) -> None:
+        """Start the idle clock at the activity of `ago` seconds ago; a failure is raised."""
+        x.store, x.breaker = self.store, self.breaker
+        await adrive(x.beat(ago))
 
     @asynccontextmanager
     async def _alone(self, x: Exchange) -> AsyncIterator[None]:

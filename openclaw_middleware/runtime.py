@@ -25,6 +25,7 @@ from .core.exchange import Exchange, RequestInfo
 from .core.keys import derive
 from .driver import AsyncDriver, Driver
 from .errors import MissingDependency
+from .heartbeat import Heartbeat
 from .plain_http import PlainHttpNotice
 from .session import Session
 from .signing import TokenSigner
@@ -64,6 +65,7 @@ class Runtime:
         self.skip = _Paths(settings.skip_paths)
         self.passive = _Paths(settings.passive_paths)
         self.plain_http = PlainHttpNotice()
+        self.heartbeat = Heartbeat(settings, self.client) if settings.enable_heartbeat else None
         self._lock = threading.RLock()
         self._blocking: Driver | None = None
         self._asynchronous: AsyncDriver | None = None
@@ -121,6 +123,10 @@ class Runtime:
         )
         return Exchange(self.desk, request)
 
+    def passive_exchange(self, cookies: str) -> Exchange:
+        """The exchange of a request that is nobody's activity, whatever its path."""
+        return Exchange(self.desk, RequestInfo(cookies, passive=True))
+
     def _is_passive(self, path: str, method: str, header: Header) -> bool:
         if method == "OPTIONS" or path in self.passive:
             return True
@@ -174,7 +180,7 @@ def make_desk(
         encode=codec.encode,
         user_tag_key=derive(tag_material.encode("utf-8"), "user tag"),
         rotation_keys=tuple(derive(key, "rotation") for key in keys),
-        events=events or Events(),
+        events=Events() if events is None else events,
         **{name: value for name, value in injected.items() if value is not None},
     )
 

@@ -13,6 +13,7 @@ from .errors import ConfigurationError
 from .manager import SessionManager
 from .runtime import Runtime, runtime_of
 from .session import Session
+from .wsgi_heartbeat import serve_heartbeat
 from .wsgi_reply import Reply, StartResponse
 
 Environ = dict[str, Any]
@@ -35,6 +36,10 @@ class SessionMiddleware:
         self.runtime: Runtime = runtime_of(sessions)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        if self.runtime.heartbeat is not None:
+            answered = serve_heartbeat(self.runtime, environ, start_response)
+            if answered is not None:
+                return answered
         if SESSION_KEY in environ:
             environ = self._nested(environ)
         inside = environ.get(MANAGER_KEY) is self.runtime

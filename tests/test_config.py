@@ -76,6 +76,7 @@ DEFAULTS = {
     "heartbeat_interval": None,
     "heartbeat_prefix": "/_session/",
     "warning_lead": 120.0,
+    "absolute_warning_lead": 300.0,
 }
 
 
@@ -263,6 +264,7 @@ def test_a_value_alone_is_refused_with_the_mend(name: str, wrong: Any, message: 
         ({"enable_heartbeat": True, "passive_paths": ["/_session/beat"]}, "passive_paths: /_sess"),
         ({"enable_heartbeat": True, "skip_paths": ["/"]}, "skip_paths: / overlaps"),
         ({"warning_lead": 19}, "asks for at least 20 seconds"),
+        ({"absolute_warning_lead": 19}, "absolute_warning_lead (19 s) leaves too little time"),
         (
             {"enable_heartbeat": True, "warning_lead": 1800},
             "warning_lead (1800 s) must be shorter than the idle limit of policy 'default'",

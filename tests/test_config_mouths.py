@@ -87,6 +87,10 @@ CASES |= {
         (("seconds", 600), 600, 600.0),
     ),
     "rotation_interval": ((("hours", 1), timedelta(hours=1), 3600.0), (("minutes", 5), 300, 300.0)),
+    "absolute_warning_lead": (
+        (("seconds", 60), timedelta(seconds=60), 60.0),
+        (("minutes", 2), 120, 120.0),
+    ),
     "warning_lead": ((("seconds", 20), timedelta(seconds=20), 20.0), (("minutes", 1), 60, 60.0)),
 }
 

@@ -83,6 +83,27 @@ class Rotated(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HeartbeatReceived(Event):
+    """An open page reported; `extended` tells whether the idle clock was moved."""
+
+    extended: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientLost(Event):
+    """A page found its session gone before either clock had run out.
+
+    `reason` is what the server knows of it, None when the cookie is gone or the session alive;
+    `state` what the page found ("ended", "anonymous", "replaced", "login_page");
+    `believed_left` the seconds it thought there were.
+    """
+
+    reason: EndReason | None = None
+    state: str = ""
+    believed_left: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyChanged(Event):
     """`use_policy` moved the limits."""
 

@@ -13,7 +13,7 @@ from typing import Any
 from ..errors import CodecError, SessionStateError, StoreError, StoreUnavailable
 from . import events as ev
 from .breaker import Breaker
-from .contract import Ended, Live, Missing
+from .contract import Ended, Live, Missing, TouchResult
 from .cookies import CookieSpec
 from .desk import Desk
 from .outgoing import Outgoing
@@ -267,18 +267,38 @@ class Exchange(Outgoing):
         left = self.rules.not_after(record) - self.at(self.desk.monotonic())
         return left > 2 * self.rules.touch_every(record)
 
-    def touch(self) -> Steps[None]:
-        """Start the idle clock anew, if the record is still alive."""
+    def touch(self, ago: float = 0.0) -> Steps[TouchResult | None]:
+        """Start the idle clock anew, if the record is still alive.
+
+        Args:
+            ago: seconds since the person last acted; a later activity stands.
+        """
         record = self.state.record
         if record is None:
-            return
+            return None
         self._touched = True
         self.state.keep_alive = False
         # The idle part of not_after is what a touch extends; only the absolute part still holds.
         absolute = self.rules.limits_of(record).absolute
-        found = yield from self.trip("touch", record.id, not_after=record.started + absolute)
-        if not isinstance(found, Live):
+        until = record.started + absolute
+        found: TouchResult = yield from self.trip("touch", record.id, not_after=until, ago=ago)
+        if isinstance(found, Live):
+            self.state.touched(found.record.last_active_at)
+        else:
             self.withhold()
+        return found
+
+    def beat(self, ago: float) -> Steps[None]:
+        """`touch`, and find out whether there is a session at all any more."""
+        found = yield from self.touch(ago)
+        if isinstance(found, Ended | Missing):
+            self.state.become_anonymous()
+            self._bury(found.reason if isinstance(found, Ended) else EndReason.GONE)
+
+    @property
+    def clocked(self) -> bool:
+        """Whether a store call has told the time, so that `at` can answer."""
+        return self._clock is not None
 
     # -- the cookie
 

@@ -7,7 +7,7 @@ cookie here.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from ..errors import CodecError
@@ -169,6 +169,11 @@ class State:
         if data is not None:
             self._data = data
             self.meta = meta
+
+    def touched(self, last_active_at: float) -> None:
+        """The idle clock was started anew at this time (epoch seconds)."""
+        if self.record is not None:
+            self.record = replace(self.record, last_active_at=last_active_at)
 
     def become_anonymous(self) -> None:
         """Forget the record and all changes; wishes about other sessions stay."""

@@ -95,7 +95,7 @@ class StoreBodies:
     ) -> Steps[SaveResult]:
         raise NotImplementedError
 
-    def _touch(self, session_id: str, not_after: float) -> Steps[TouchResult]:
+    def _touch(self, session_id: str, not_after: float, ago: float) -> Steps[TouchResult]:
         raise NotImplementedError
 
     def _rotate(
@@ -155,9 +155,14 @@ class Store(StoreBodies):
         """
         return self._call("save", self._save, record, write_id, active, not_after)
 
-    def touch(self, session_id: str, *, not_after: float = math.inf) -> TouchResult:
-        """Start the idle clock anew if the record is still alive; no payload, no new version."""
-        return self._call("touch", self._touch, session_id, not_after)
+    def touch(
+        self, session_id: str, *, not_after: float = math.inf, ago: float = 0.0
+    ) -> TouchResult:
+        """Start the idle clock anew if the record is still alive; no payload, no new version.
+
+        With `ago` it starts at the activity of so many seconds ago, unless there was a later one.
+        """
+        return self._call("touch", self._touch, session_id, not_after, ago)
 
     def rotate(
         self, session_id: str, *, generation: int, next_hash: bytes | None = None
@@ -254,8 +259,10 @@ class AsyncStore(StoreBodies):
     ) -> SaveResult:
         return await self._call("save", self._save, record, write_id, active, not_after)
 
-    async def touch(self, session_id: str, *, not_after: float = math.inf) -> TouchResult:
-        return await self._call("touch", self._touch, session_id, not_after)
+    async def touch(
+        self, session_id: str, *, not_after: float = math.inf, ago: float = 0.0
+    ) -> TouchResult:
+        return await self._call("touch", self._touch, session_id, not_after, ago)
 
     async def rotate(
         self, session_id: str, *, generation: int, next_hash: bytes | None = None

@@ -218,13 +218,14 @@ class _MemoryBodies(StoreBodies):
             )
             return Saved(current.version + 1, now)
 
-    def _touch(self, session_id: str, not_after: float) -> Steps[TouchResult]:
+    def _touch(self, session_id: str, not_after: float, ago: float) -> Steps[TouchResult]:
         yield from ()
         with self.state.lock:
             found = self._look(session_id, not_after)
             if not isinstance(found, Live):
                 return found
-            record = replace(found.record, last_active_at=found.now)
+            last = max(found.record.last_active_at, found.now - ago)
+            record = replace(found.record, last_active_at=last)
             self.state.records[session_id] = record
             return Live(record, found.now)
 

@@ -176,7 +176,7 @@ class RedisBodies(StoreBodies):
         )
         return answer
 
-    def _touch(self, session_id: str, not_after: float) -> Steps[TouchResult]:
+    def _touch(self, session_id: str, not_after: float, ago: float) -> Steps[TouchResult]:
         answer: TouchResult = yield from self._ask(
             session_id,
             "touch",
@@ -184,6 +184,7 @@ class RedisBodies(StoreBodies):
             session_id,
             self._ended,
             wire.number(not_after),
+            repr(float(ago)),
         )
         return answer
 

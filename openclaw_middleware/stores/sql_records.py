@@ -161,10 +161,10 @@ class SQLRecords(StoreBodies):
             return Saved(record.version + 1, row.now)
         return Conflict(found.record, found.now)
 
-    def _touch(self, session_id: str, not_after: float) -> Steps[TouchResult]:
-        touch = self.statements.touch
+    def _touch(self, session_id: str, not_after: float, ago: float) -> Steps[TouchResult]:
+        until = min(not_after, FOREVER)
         return self._write(
-            self._change(touch, session_id, not_after, not_after=min(not_after, FOREVER))
+            self._change(self.statements.touch, session_id, not_after, not_after=until, ago=ago)
         )
 
     def _rotate(

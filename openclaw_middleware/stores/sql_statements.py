@@ -117,7 +117,8 @@ class Statements:
             save + ", last_active_at = {now}" + unchanged, returning="{now}"
         )
         self.touch = self._text(
-            "UPDATE {s} AS s SET last_active_at = {now}"
+            "UPDATE {s} AS s SET last_active_at = CASE WHEN s.last_active_at > {now} - :ago"
+            " THEN s.last_active_at ELSE {now} - :ago END"
             " WHERE s.id = :id AND {alive} AND {now} < :not_after",
             returning="{returned}, {now}",
         )

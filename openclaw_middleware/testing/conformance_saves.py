@@ -174,6 +174,18 @@ class SaveConformance:
         assert touched.record == moved
         assert (yield bench.store.load(record.id)).record == moved
 
+    @fact("stale write-back")
+    def test_touch_of_an_earlier_activity(self, bench: Bench) -> Steps[None]:
+        """The idle clock starts at the activity told of, and never goes back."""
+        record = yield from bench.live("ada")
+        yield from bench.until(round(record.last_active_at + 0.2, 6))
+        early = yield bench.store.touch(record.id, ago=3600.0)
+        assert early.record == record
+        told = yield bench.store.touch(record.id, ago=0.05)
+        assert record.last_active_at < told.record.last_active_at <= told.now - 0.04
+        again = yield bench.store.touch(record.id, ago=3600.0)
+        assert again.record == told.record == (yield bench.store.load(record.id)).record
+
     @fact("lost update", "stale write-back")
     def test_touch_between_load_and_save_is_no_conflict(self, bench: Bench) -> Steps[None]:
         """Touching never makes another request's save fail, nor undoes it."""

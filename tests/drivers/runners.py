@@ -48,7 +48,9 @@ class Wsgi:
 
 def wsgi_request(app: Any, call: Call, **environ: Any) -> Response:
     """Perform a call on a WSGI application as a server would: read it all, then close it."""
-    built = EnvironBuilder(path=call.path, method=call.method).get_environ()
+    built = EnvironBuilder(
+        path=call.path, method=call.method, query_string=call.query, data=call.body or None
+    ).get_environ()
     built.update({"HTTP_" + n.upper().replace("-", "_"): v for n, v in call.headers}, call=call)
     built.update(environ)
     error: BaseException | None = None
@@ -143,9 +145,9 @@ async def asgi_request(app: Any, call: Call) -> Response:
         "method": call.method,
         "path": call.path,
         "raw_path": call.path.encode(),
-        "query_string": b"",
+        "query_string": call.query.encode(),
         "root_path": "",
-        "headers": [(n.encode(), v.encode("latin-1")) for n, v in call.headers],
+        "headers": [(n.encode(), v.encode("latin-1")) for n, v in _headers(call)],
         "client": ("127.0.0.1", 50000),
         "server": ("localhost", 80),
         "state": {},
@@ -159,7 +161,7 @@ async def asgi_request(app: Any, call: Call) -> Response:
         asked += 1
         if asked > 1:  # a server has nothing more to say until the client leaves
             await asyncio.Event().wait()
-        return {"type": "http.request", "body": b"", "more_body": False}
+        return {"type": "http.request", "body": call.body, "more_body": False}
 
     async def send(message: Any) -> None:
         sent.append(dict(message))
@@ -172,6 +174,11 @@ async def asgi_request(app: Any, call: Call) -> Response:
     headers = tuple((n.decode(), v.decode("latin-1")) for n, v in start["headers"])
     body = b"".join(each.get("body", b"") for each in sent[1:])
     return Response(start["status"], headers, body)
+
+
+def _headers(call: Call) -> list[tuple[str, str]]:
+    length = [("content-length", str(len(call.body)))] if call.body else []
+    return [*call.headers, *length]
 
 
 from .starlette_runners import FastAPIRunner, StarletteRunner  # noqa: E402  # they use the above

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from openclaw_middleware import EndReason, Session, SessionSettings, StoreUnavailable
 from openclaw_middleware.core.contract import Live
+from openclaw_middleware.core.events import Events, Listener
 from openclaw_middleware.core.steps import Steps
 from openclaw_middleware.runtime import Runtime, make_desk
 from openclaw_middleware.stores.memory import AsyncMemoryStore, MemoryState, MemoryStore
@@ -63,6 +64,8 @@ class Call:
     method: str = "GET"
     path: str = "/"
     headers: tuple[tuple[str, str], ...] = ()
+    query: str = ""
+    body: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -107,13 +110,19 @@ class Runner(Protocol):
 
 
 class Outage(Fault):
-    """The store is away while `down`; `only` narrows it to some verbs."""
+    """The store is away while `down`; `only` narrows it to some verbs.
+
+    Attributes:
+        before: what happens just before the next call of a verb, once.
+    """
 
     def __init__(self) -> None:
         self.down = False
+        self.before: dict[str, Callable[[], object]] = {}
         self.only: frozenset[str] = frozenset()
 
     def around(self, operation: str, call: Callable[[], Any]) -> Steps[Any]:
+        self.before.pop(operation, lambda: None)()
         if self.down and (not self.only or operation in self.only):
             raise StoreUnavailable("the store is away", store="test", operation=operation)
         found = yield call()
@@ -151,6 +160,7 @@ class World:
         self.trips = Counting()
         self.outage = Outage()
         self.notes: list[str] = []
+        self.listeners: list[Listener] = []
         self.browsers: dict[str, Browser] = {}
         self._drawn = 0
 
@@ -170,7 +180,13 @@ class World:
 
     def desk(self, settings: SessionSettings) -> Any:
         """A desk whose time and randomness are this world's."""
-        return make_desk(settings, random=self.random, wall=self.clock, monotonic=self.clock)
+        return make_desk(
+            settings,
+            Events(self.listeners),
+            random=self.random,
+            wall=self.clock,
+            monotonic=self.clock,
+        )
 
     def random(self, count: int) -> bytes:
         """Bytes that are the same in each run."""

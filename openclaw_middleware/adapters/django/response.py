@@ -14,7 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.cache import patch_vary_headers
 
-from ...answers import answer_for
+from ...answers import Answer, answer_for
 from ...core.events import logger
 from ...core.exchange import Exchange
 
@@ -79,8 +79,11 @@ def _set_cookies(response: HttpResponseBase, lines: list[str]) -> None:
 def refusal(error: BaseException, x: Exchange) -> HttpResponse | None:
     """The response the client gets instead, None when the error is not ours to answer."""
     answer = answer_for(error, x.parting_cookies())
-    if answer is None:
-        return None
+    return None if answer is None else respond(answer)
+
+
+def respond(answer: Answer) -> HttpResponse:
+    """An answer of ours as a Django response."""
     response = HttpResponse(answer.body, status=answer.status, reason=answer.phrase)
     lines = []
     for name, value in answer.headers:

@@ -1,0 +1,221 @@
+"""The heartbeat's endpoints: how long the session has, keep it alive, end it, why it ended.
+
+One body for both colours, driven by the drivers before the application sees the request. The
+server is the only judge: what a page reports can make an extension smaller, never larger. What a
+request may look like is in `heartbeat_calls`, the script in `heartbeat_script`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from .answers import RETRY_AFTER, Answer
+from .client import ClientInfo, Header
+from .config import SessionSettings
+from .core import events as ev
+from .core.exchange import Exchange
+from .core.policy import Rules
+from .core.record import EndReason, Record
+from .core.steps import Steps
+from .errors import StoreError
+from .heartbeat_calls import (
+    MAX_BODY,
+    BadReport,
+    Call,
+    Report,
+    answer,
+    json_answer,
+    refusal,
+    report_of,
+)
+from .heartbeat_script import NAME as SCRIPT
+from .heartbeat_script import serve as serve_script
+
+LOST = ("ended", "anonymous", "replaced", "login_page")
+
+
+class Heartbeat:
+    """Answers the requests below `heartbeat_prefix`.
+
+    Args:
+        settings: the deployment's, with `enable_heartbeat`.
+        client: knows our proxies.
+    """
+
+    def __init__(self, settings: SessionSettings, client: ClientInfo) -> None:
+        self.prefix = settings.heartbeat_prefix.rstrip("/") + "/"
+        self.lead = settings.warning_lead
+        self.absolute_lead = settings.absolute_warning_lead
+        self.interval = settings.heartbeat_interval
+        self.client = client
+
+    def call(
+        self, method: str, path: str, mount: str, query: str, header: Header, peer: str | None
+    ) -> Call | None:
+        """The call a request makes; None when it is the application's.
+
+        Args:
+            path: as the server gives it, with or without `mount` in front.
+            mount: where the application hangs (ASGI `root_path`).
+        """
+        if not path.startswith(self.prefix):
+            path = path.removeprefix(mount)
+            if not path.startswith(self.prefix):
+                return None
+        return Call(
+            method,
+            path.removeprefix(self.prefix),
+            query,
+            header,
+            trusted=peer is not None and self.client.trusts(peer),
+        )
+
+    def at_once(self, call: Call) -> Answer | None:
+        """The answer that needs neither body nor session, if this is one."""
+        refused = refusal(call)
+        if refused is None and call.name == SCRIPT:
+            refused = serve_script(call)
+        return refused
+
+    def too_large(self) -> Answer:
+        """The answer to a body over `MAX_BODY` bytes."""
+        return answer(413, "Content Too Large", f"a report has at most {MAX_BODY} bytes")
+
+    def serve(self, driver: Any, x: Exchange, call: Call, body: bytes) -> Steps[Answer]:
+        """Answer a call that is about the session."""
+        try:
+            report = report_of(body)
+        except BadReport as error:
+            return answer(400, "Bad Request", str(error))
+        try:
+            found = yield from self._judge(driver, x, call, report)
+        except StoreError:
+            found = json_answer(503, "Service Unavailable", {"state": "unavailable"})
+            cookies = x.parting_cookies()
+            found.headers.append(("Vary", "Cookie"))
+            found.headers.append(("Retry-After", RETRY_AFTER))
+            found.headers.extend(("Set-Cookie", value) for value in cookies)
+        return found
+
+    def _judge(self, driver: Any, x: Exchange, call: Call, report: Report) -> Steps[Answer]:
+        yield driver.load(x)
+        x.accessed = True
+        if x.failure is not None:
+            if call.name == "logout":
+                x.delete_cookie()
+            raise x.failure
+        path = report.path or call.parameters.get("path")
+        if call.name == "lost":
+            return self._lost(x, report)
+        if call.name == "logout":
+            ended = x.state.record is not None
+            x.state.logout()
+            yield driver.commit(x)
+            content = self.judgement(x, path)
+            if ended:
+                content |= {"state": "ended", "reason": EndReason.SIGNED_OUT}
+            return self._answer(x, 200, content)
+        extended = None
+        if call.name == "heartbeat" and x.state.record is not None:
+            extended = yield from self._beat(driver, x, report)
+        content = self.judgement(x, path)
+        if call.name == "status":
+            return self._answer(x, 200, content)
+        content["extended"] = bool(extended)
+        return self._answer(x, 200 if x.state.record is not None else 401, content)
+
+    def _beat(self, driver: Any, x: Exchange, report: Report) -> Steps[bool]:
+        """Let the idle clock start at the person's last activity, if that is worth a write."""
+        yield driver.commit(x)
+        record = x.state.record
+        assert record is not None  # noqa: S101  # a commit without intents ends nothing
+        gained = x.at(x.desk.monotonic()) - report.idle - record.last_active_at
+        extended = gained >= self._throttle(record, x.rules)
+        if extended:
+            yield driver.beat(x, report.idle)
+            extended = x.state.record is not None
+        x.emit(
+            ev.HeartbeatReceived(session_id=record.id, user_id=record.user_id, extended=extended)
+        )
+        return extended
+
+    def _lost(self, x: Exchange, report: Report) -> Answer:
+        record = x.state.record
+        x.emit(
+            ev.ClientLost(
+                session_id=record.id if record else x.token.id if x.token else None,
+                user_id=record.user_id if record else None,
+                reason=x.previous_end,
+                state=report.state if report.state in LOST else "",
+                believed_left=report.believed_left,
+            )
+        )
+        return Answer(204, "No Content", x.finish_headers([("Cache-Control", "no-store")]), b"")
+
+    def _answer(self, x: Exchange, status: int, content: dict[str, Any]) -> Answer:
+        found = json_answer(status, "OK" if status == 200 else "Unauthorized", content)
+        headers = x.finish_headers(found.headers)
+        if status == 401:
+            # RFC 9110, section 11.6.1, asks for one; no browser opens a dialog for this scheme.
+            headers = [*headers, ("WWW-Authenticate", "Session")]
+        return Answer(found.status, found.phrase, headers, found.body)
+
+    # -- what is told
+
+    def judgement(self, x: Exchange, path: str | None = None) -> dict[str, Any]:
+        """How the session stands, in the words of the protocol; durations are seconds."""
+        record = x.state.record
+        clocked = x.clocked
+        now = x.at(x.desk.monotonic()) if clocked else x.desk.wall()
+        told: dict[str, Any] = {
+            "state": "anonymous",
+            "reason": None,
+            "now": round(now, 3),
+            "session": None,
+            "signed_in": False,
+            "idle_left": None,
+            "absolute_left": None,
+            "warning_lead": self.lead,
+            "absolute_warning_lead": self.absolute_lead,
+            "heartbeat_interval": self.interval,
+            "next_heartbeat": None,
+        }
+        if record is None:
+            if x.dead and x.previous_end is not None:
+                told |= {"state": "ended", "reason": x.previous_end}
+            return told
+        limits = x.rules.limits_of(record)
+        interval = self._interval(limits.idle)
+        idle_left = record.last_active_at + limits.idle - now
+        return told | {
+            "state": "active",
+            "session": key_of(record),
+            "signed_in": record.user_id is not None,
+            "idle_left": round(max(0.0, idle_left), 3),
+            "absolute_left": round(max(0.0, record.started + limits.absolute - now), 3),
+            "warning_lead": self._lead(limits.idle),
+            "absolute_warning_lead": min(self.absolute_lead, limits.absolute / 2),
+            "heartbeat_interval": interval,
+            "next_heartbeat": round(max(0.0, record.last_active_at + interval - now), 3),
+        }
+
+    def _lead(self, idle: float) -> float:
+        """Seconds before the idle end; a session with a short limit of its own has less."""
+        return min(self.lead, idle / 2)
+
+    def _interval(self, idle: float) -> float:
+        """Seconds between two heartbeats: two may be lost before anybody is warned."""
+        if self.interval is not None:
+            return min(self.interval, idle / 3)
+        return max(1.0, min(idle / 6, (idle - self._lead(idle)) / 2))
+
+    def _throttle(self, record: Record, rules: Rules) -> float:
+        """Seconds an extension must gain to be written."""
+        interval = self._interval(rules.limits_of(record).idle)
+        return min(interval, rules.touch_every(record)) / 2
+
+
+def key_of(record: Record) -> str:
+    """The same in all tabs of a session and in no other, and no handle of it."""
+    return hashlib.blake2b(record.id.encode(), digest_size=12, person=b"heartbeat").hexdigest()

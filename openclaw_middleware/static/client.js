@@ -1,0 +1,2 @@
+// The heartbeat's browser client.
+export {};
