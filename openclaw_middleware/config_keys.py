@@ -205,7 +205,7 @@ class Keys(BaseModel):
     )
     heartbeat_interval: fields.Seconds | None = Field(
         None,
-        description="Duration [computed from the idle limit]. How often an open page reports; at "
+        description="Duration [a sixth of the idle limit]. How often an open page reports; at "
         "most a third of the idle limit.",
     )
     heartbeat_prefix: fields.CookiePath = Field(

@@ -205,10 +205,10 @@ class Heartbeat:
         return min(self.lead, idle / 2)
 
     def _interval(self, idle: float) -> float:
-        """Seconds between two heartbeats: two may be lost before anybody is warned."""
+        """Seconds between two heartbeats; some may be lost before anybody is warned."""
         if self.interval is not None:
             return min(self.interval, idle / 3)
-        return max(1.0, min(idle / 6, (idle - self._lead(idle)) / 2))
+        return max(1.0, idle / 6)
 
     def _throttle(self, record: Record, rules: Rules) -> float:
         """Seconds an extension must gain to be written."""

@@ -107,13 +107,15 @@ def _same_origin(call: Call) -> bool:
     origin = call.header("origin")
     if origin is None:
         return True
-    hosts = {call.header("host")}
+    hosts = [call.header("host") or ""]
     if call.trusted:
-        hosts.add((call.header("x-forwarded-host") or "").split(",")[-1].strip())
+        hosts.append((call.header("x-forwarded-host") or "").split(",")[-1].strip())
     try:
-        return urlsplit(origin).netloc.lower() in {(host or "\0").lower() for host in hosts}
+        asking = urlsplit(origin).netloc.lower()
     except ValueError:
         return False
+    # `Origin: null` has no host, nor has HTTP/1.0.
+    return asking != "" and asking in [host.lower() for host in hosts]
 
 
 def report_of(body: bytes) -> Report:

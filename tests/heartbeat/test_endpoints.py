@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from openclaw_middleware import Policy, Session
 from openclaw_middleware.core import events as ev
-from tests.drivers.runners import RUNNERS
-from tests.drivers.world import COOKIE, World
+from tests.drivers.runners import RUNNERS, Asgi, Wsgi, asgi_request, wsgi_request
+from tests.drivers.world import COOKIE, Call, Response, World
 
 from .pages import PREFIX, Page, told
 
@@ -123,6 +125,7 @@ def test_a_session_ended_between_load_and_touch_is_told_as_ended(page: Page) -> 
     page.world.outage.before["touch"] = page.world.revoke
     answer = page.beat()
     assert (answer["status"], answer["state"], answer["reason"]) == (401, "ended", "revoked")
+    assert answer["extended"] is False
 
 
 def test_without_a_cookie_there_is_nobody(page: Page) -> None:
@@ -214,6 +217,44 @@ def test_short_sessions_are_warned_in_proportion(runner: Any) -> None:
     assert (answer["warning_lead"], answer["absolute_warning_lead"]) == (75, 200)
     assert answer["heartbeat_interval"] == 25
     page.runner.close()
+
+
+def test_a_set_interval_is_kept_within_a_short_session(runner: Any) -> None:
+    page = Page(runner, idle_timeout=3600, heartbeat_interval=600)
+    for policy, interval in (("default", 600), ("nist_aal3", 300)):
+        page.visit(lambda session, policy=policy: session.login("ada", policy=policy))  # type: ignore[misc]
+        assert page.status()["heartbeat_interval"] == interval
+    page.runner.close()
+
+
+def test_a_guess_of_a_secret_learns_nothing(page: Page) -> None:
+    page.visit(sign_in)
+    token = page.world.desk(page.world.settings).signer.verify(page.world.token())
+    guess = replace(token, secret="x" * 43)
+    page.browser.cookies[COOKIE] = page.world.desk(page.world.settings).signer.sign(guess)
+    answer = page.status()
+    assert (answer["state"], answer["reason"], answer["session"]) == ("anonymous", None, None)
+    assert page.world.live() == [("ada", {})]
+
+
+def test_the_prefix_is_below_the_place_the_application_is_mounted_at() -> None:
+    """As a server with a root path gives it, and as a mount inside another application does."""
+    page = Page(Asgi)
+    for path in ("/shop/_session/status", "/_session/status"):
+        response = asyncio.run(_mounted(page, path))
+        assert told(response)["state"] == "anonymous", path
+    assert asyncio.run(_mounted(page, "/shop/other/_session/status")).body == b"ok"
+    wsgi = Page(Wsgi)
+    call = Call(None, "GET", "/_session/status")
+    found = wsgi_request(wsgi.runner.app, call, SCRIPT_NAME="/shop")
+    assert told(found)["state"] == "anonymous"
+
+
+async def _mounted(page: Page, path: str) -> Response:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await page.runner.app({**scope, "root_path": "/shop"}, receive, send)
+
+    return await asgi_request(app, Call(None, "GET", path))
 
 
 def test_losses_are_told_to_the_listeners(page: Page, heard: list[ev.Event]) -> None:

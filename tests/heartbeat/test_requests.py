@@ -41,6 +41,7 @@ CROSS_SITE: dict[str, tuple[tuple[str, str], ...]] = {
     "an old browser, elsewhere": (CLIENT, HERE, ("origin", "http://evil.example")),
     "another port": (CLIENT, HERE, ("origin", "http://localhost:81")),
     "a sandboxed frame": (CLIENT, HERE, ("origin", "null")),
+    "a sandboxed frame without a host": (CLIENT, ("host", ""), ("origin", "null")),
     "nonsense": (CLIENT, HERE, ("origin", "http://[")),
     "somebody's proxy": (
         CLIENT,
