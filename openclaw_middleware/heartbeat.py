@@ -8,6 +8,7 @@ request may look like is in `heartbeat_calls`, the script in `heartbeat_script`.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from typing import Any
 
 from .answers import RETRY_AFTER, Answer
@@ -15,6 +16,7 @@ from .client import ClientInfo, Header
 from .config import SessionSettings
 from .core import events as ev
 from .core.exchange import Exchange
+from .core.headers import Headers
 from .core.policy import Rules
 from .core.record import EndReason, Record
 from .core.steps import Steps
@@ -41,6 +43,10 @@ class Heartbeat:
     Args:
         settings: the deployment's, with `enable_heartbeat`.
         client: knows our proxies.
+
+    Attributes:
+        farewells: called at a sign-out for further headers, where an adapter knows of cookies
+            beside ours that would sign the person in again.
     """
 
     def __init__(self, settings: SessionSettings, client: ClientInfo) -> None:
@@ -49,6 +55,7 @@ class Heartbeat:
         self.absolute_lead = settings.absolute_warning_lead
         self.interval = settings.heartbeat_interval
         self.client = client
+        self.farewells: list[Callable[[], Headers]] = []
 
     def call(
         self, method: str, path: str, mount: str, query: str, header: Header, peer: str | None
@@ -115,7 +122,10 @@ class Heartbeat:
             content = self.judgement(x, path)
             if ended:
                 content |= {"state": "ended", "reason": EndReason.SIGNED_OUT}
-            return self._answer(x, 200, content)
+            answered = self._answer(x, 200, content)
+            for farewell in self.farewells:
+                answered.headers.extend(farewell())
+            return answered
         extended = None
         if call.name == "heartbeat" and x.state.record is not None:
             extended = yield from self._beat(driver, x, report)

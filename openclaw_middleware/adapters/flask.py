@@ -77,6 +77,8 @@ class OpenClaw:
             handlers.setdefault(error, _answered)
         _show_to_templates(app)
         _hear_of_sign_ins(app)
+        if runtime.heartbeat is not None:
+            runtime.heartbeat.farewells.append(lambda: _forgetting(app))
 
     @property
     def manager(self) -> SessionManager:
@@ -160,6 +162,19 @@ def _renew_sign_in(app: Flask, **_: Any) -> None:
     draft = session._state().draft
     if session.user_id is not None and not (draft is not None and draft.login):
         session.login(session.user_id)
+
+
+def _forgetting(app: Flask) -> list[tuple[str, str]]:
+    """The deletion of Flask-Login's own cookie, with which it would sign the person in again."""
+    if not hasattr(app, "login_manager"):
+        return []
+    response = Response()
+    response.delete_cookie(
+        app.config.get("REMEMBER_COOKIE_NAME", "remember_token"),
+        domain=app.config.get("REMEMBER_COOKIE_DOMAIN"),
+        path=app.config.get("REMEMBER_COOKIE_PATH", "/"),
+    )
+    return [("Set-Cookie", value) for value in response.headers.getlist("Set-Cookie")]
 
 
 def _show_to_templates(app: Flask) -> None:

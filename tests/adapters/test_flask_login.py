@@ -193,3 +193,19 @@ def test_permanent_before_each_request_survives_the_sign_in(world: World) -> Non
     assert client.get("/").text == "ada ada None"
     world.clock.advance(3600)
     assert client.get("/").status_code == 302
+
+
+@pytest.mark.parametrize(
+    "config", [{}, {"REMEMBER_COOKIE_NAME": "keep", "REMEMBER_COOKIE_PATH": "/"}]
+)
+def test_signing_out_in_the_dialog_forgets_flask_logins_cookie_too(
+    world: World, config: dict[str, Any]
+) -> None:
+    client = site(world, OPENCLAW={"ENABLE_HEARTBEAT": True}, **config).test_client()
+    client.get("/remember/ada")
+    assert client.get("/").text == "ada ada None"
+    answer = client.post("/_session/logout", headers={"X-Session-Client": "1"})
+    assert answer.json is not None
+    assert answer.json["reason"] == "signed_out"
+    assert world.live() == []
+    assert client.get("/").status_code == 302
