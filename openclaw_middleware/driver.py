@@ -85,7 +85,7 @@ class Driver:
     def reload(self, x: Exchange) -> None:
         """See `core.take`."""
         x.store, x.breaker = self.store, self.breaker
-        drive(reload(x))
+        drive(reload(x, time.sleep))
 
     def touch(self, x: Exchange) -> None:
         """Start the idle clock anew."""
@@ -153,7 +153,7 @@ class AsyncDriver:
     async def reload(self, x: Exchange) -> None:
         """See `core.take`."""
         x.store, x.breaker = self.store, self.breaker
-        await adrive(reload(x))
+        await adrive(reload(x, asyncio.sleep))
 
     async def touch(self, x: Exchange) -> None:
         """Start the idle clock anew."""

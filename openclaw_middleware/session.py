@@ -70,7 +70,7 @@ class Session(SessionMapping):
         """This request has changed something that a commit would store."""
         x = self._x
         state = x.state
-        if state.draft or state.ending or state.policy or state.save_empty:
+        if state.draft or state.ending or state.policy or state.save_empty or state.unanswered:
             return True
         return state.decoded and bool(state.data.changed())
 
@@ -253,7 +253,9 @@ class Session(SessionMapping):
         """Commit now (blocking); an empty new session gets a record, too.
 
         Raises:
-            StoreUnavailable, StoreConflict, LoginRefused, SessionEnded: nothing was saved.
+            StoreUnavailable: it may have been saved. Going on, or saving again, is safe: what
+                had arrived does not take place twice.
+            StoreConflict, LoginRefused, SessionEnded: nothing was saved.
         """
         self._mark_explicit()
         self._driver("save").commit(self._x)

@@ -151,6 +151,16 @@ class TrackedData:
             if type(self.data.get(key)) not in _FIXED:
                 self._watch(key)
 
+    def fork(self) -> TrackedData:
+        """A copy with the changes made so far, which later ones do not reach."""
+        copy = TrackedData(self.encode)
+        copy._pristine = self._pristine
+        copy.data = deepcopy(self.data)
+        copy._before = dict(self._before)
+        copy._set = set(self._set)
+        copy._applied = dict(self._applied)
+        return copy
+
     def base(self) -> dict[str, Any]:
         """The data this request started from, decoded anew."""
         return self._pristine() if self._pristine else {}

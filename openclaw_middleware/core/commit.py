@@ -17,7 +17,8 @@ from .exchange import Exchange
 from .record import EndReason, Record
 from .rotation import rotate
 from .saving import Saving
-from .state import Draft
+from .settle import give_up, settle
+from .state import Draft, State
 from .steps import Steps
 
 
@@ -41,13 +42,21 @@ class Commit:
         handshake: bool = False,
         pause: Callable[[float], Any],
     ) -> None:
-        state = exchange.state
         self.x = exchange
-        self.state = state
         self.failed = failed
         self.handshake = handshake
-        self.changed = state.data.changed() if state.decoded and not failed else []
-        self.saving = Saving(exchange, pause, self.changed)
+        self.pause = pause
+        self._look()
+
+    def _look(self) -> None:
+        """Find what there is to write."""
+        state = self.state
+        self.changed = state.data.changed() if state.decoded and not self.failed else []
+        self.saving = Saving(self.x, self.pause, self.changed)
+
+    @property
+    def state(self) -> State:
+        return self.x.state
 
     @property
     def due(self) -> bool:
@@ -55,6 +64,7 @@ class Commit:
         state = self.state
         return bool(
             state.draft
+            or state.unanswered
             or state.ending
             or state.users
             or state.end_others
@@ -76,12 +86,11 @@ class Commit:
         if self.x.failure is not None:
             self._refuse_after_outage(self.x.failure)
             return
-        if self.failed:
-            self._drop_what_widens()
-        state = self.state
-        everywhere = any(not intent.others_only for intent in state.users)
-        leaving = everywhere or state.ending is not None
+        leaving = self._leaves
         try:
+            if self.failed:
+                yield from give_up(self.x)
+                self._drop_what_widens()
             yield from self._all()
         except StoreError:
             if leaving:
@@ -116,6 +125,16 @@ class Commit:
     # -- what there is to do
 
     @property
+    def _leaves(self) -> bool:
+        state = self.state
+        lost = state.unanswered
+        return (
+            state.ending is not None
+            or (lost is not None and lost.state.ending is not None)
+            or any(not intent.others_only for intent in state.users)
+        )
+
+    @property
     def _wants_record(self) -> bool:
         state = self.state
         if self.failed or (state.record is not None and not state.detached):
@@ -148,6 +167,9 @@ class Commit:
     # -- doing it
 
     def _own_record(self) -> Steps[None]:
+        if self.state.unanswered is not None:
+            yield from settle(self.x, self.pause)
+            self._look()
         state, saving = self.state, self.saving
         record = state.record
         replaces = self._wants_record or (state.draft is not None and not self._nothing_left)

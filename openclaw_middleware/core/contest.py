@@ -80,3 +80,19 @@ class Contest:
         elif paths:
             x.emit(ev.Collided(session_id=current.id, user_id=current.user_id, paths=tuple(paths)))
         return merged
+
+
+def refresh(x: Exchange, record: Record) -> bool:
+    """Stand on a newer version of the record, with this request's changes on top of it; False if
+    it cannot be read."""
+    state = x.state
+    read = x.reader(record)
+    if read is None:
+        return False
+    paths: list[str] = []
+    state.data.advance(lambda: read()[0], paths.append)
+    if paths:
+        x.emit(ev.Collided(session_id=record.id, user_id=record.user_id, paths=tuple(paths)))
+    state.meta = read()[1]
+    state.record = record
+    return True

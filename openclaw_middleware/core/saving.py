@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ..errors import LoginSuperseded, SessionLimitReached, StoreConflict
+from ..errors import LoginSuperseded, SessionLimitReached, StoreConflict, StoreUnavailable
 from . import events as ev
-from .contest import Contest
+from .contest import Contest, refresh
 from .contract import Conflict, Ended, Exists, Limit, LimitReached, Live, Missing, Saved, Superseded
 from .exchange import Exchange
 from .follow import follow_with_changes, follow_with_logout, successor_for
@@ -20,7 +20,7 @@ from .making import new_record, sealed, under_policy, write_id
 from .record import EndReason, Record
 from .state import Content, Draft
 from .steps import Steps
-from .take import refresh
+from .unanswered import Unanswered, assume
 
 
 class Saving:
@@ -37,17 +37,31 @@ class Saving:
         self.changed = changed
         self.contest = Contest(exchange, pause)
 
-    def create(self, draft: Draft) -> Steps[None]:
+    def again(self, lost: Unanswered) -> Steps[None]:
+        """Send a write whose answer was lost once more, then go on with it as usual."""
+        if lost.draft is None:
+            yield from self.save(lost.sent, lost)
+        elif lost.ground is None:
+            yield from self.create(lost.draft, lost)
+        else:
+            yield from self.succeed(lost.ground, lost.draft, lost)
+
+    def create(self, draft: Draft, lost: Unanswered | None = None) -> Steps[None]:
         """Store a session that had no record.
 
         Raises:
             LoginRefused: the user's limit, or a logout everywhere in between.
         """
         x = self.x
-        now = yield from x.store_now()
-        data = x.state.data.data
-        record = sealed(x, new_record(x, draft, now, None), data)
-        result = yield from x.trip("create", record, limit=self._limit(draft))
+        if lost is not None:
+            data, record = lost.data, lost.sent
+        else:
+            now = yield from x.store_now()
+            data = x.state.data.data
+            record = sealed(x, new_record(x, draft, now, None), data)
+        result = yield from self._send(
+            record, data, None, draft, "create", record, limit=self._limit(draft)
+        )
         self._admitted(result, record)
         if draft.login:
             self._tell_login(record, None)
@@ -55,7 +69,7 @@ class Saving:
             x.emit(ev.SessionCreated(session_id=record.id, user_id=record.user_id))
         self._introduce(record, draft, data)
 
-    def succeed(self, record: Record, draft: Draft) -> Steps[None]:
+    def succeed(self, record: Record, draft: Draft, lost: Unanswered | None = None) -> Steps[None]:
         """End the record and put the drafted one in its place, merging what came between.
 
         Raises:
@@ -65,9 +79,16 @@ class Saving:
         reason = state.ending or EndReason.REPLACED
         data = state.data.data
         while True:
-            new = new_record(x, draft, (yield from x.store_now()), record)
-            new = sealed(x, new, data)
-            result = yield from x.trip(
+            if lost is not None:
+                data, new, lost = lost.data, lost.sent, None
+            else:
+                new = new_record(x, draft, (yield from x.store_now()), record)
+                new = sealed(x, new, data)
+            result = yield from self._send(
+                new,
+                data,
+                record,
+                draft,
                 "succeed",
                 record.id,
                 record.version,
@@ -92,19 +113,25 @@ class Saving:
             self._introduce(new, draft, data)
             return
 
-    def save(self, record: Record) -> Steps[None]:
+    def save(self, record: Record, lost: Unanswered | None = None) -> Steps[None]:
         """Write the changes onto the record, merged with whatever others wrote meanwhile."""
         x, state = self.x, self.x.state
         data = state.data.data
         active = x.accessed and not x.request.passive
         while True:
-            wanted = under_policy(x, record, state.policy) if state.policy else record
-            mark = write_id(x)
-            wanted = sealed(x, wanted, data)
-            result = yield from x.trip(
+            if lost is not None:
+                data, wanted, lost = lost.data, lost.sent, None
+            else:
+                wanted = under_policy(x, record, state.policy) if state.policy else record
+                wanted = replace(sealed(x, wanted, data), write_id=write_id(x))
+            result = yield from self._send(
+                wanted,
+                data,
+                record,
+                None,
                 "save",
                 wanted,
-                write_id=mark,
+                write_id=wanted.write_id,
                 active=active,
                 not_after=x.rules.write_until(record),
             )
@@ -121,7 +148,7 @@ class Saving:
             seen = result.now if active else record.last_active_at
             if state.policy:
                 self._tell_policy(wanted, state.policy)
-            stored = replace(wanted, version=result.version, write_id=mark, last_active_at=seen)
+            stored = replace(wanted, version=result.version, last_active_at=seen)
             self._rebase(stored, data)
             return
 
@@ -143,6 +170,24 @@ class Saving:
         state.become_anonymous()
 
     # -- help
+
+    def _send(
+        self,
+        sent: Record,
+        data: dict[str, Any],
+        ground: Record | None,
+        draft: Draft | None,
+        verb: str,
+        *args: Any,
+        **keywords: Any,
+    ) -> Steps[Any]:
+        """Write, and keep what was written in case nobody says whether it arrived."""
+        try:
+            answer = yield from self.x.trip(verb, *args, **keywords)
+        except StoreUnavailable:
+            assume(self.x, sent, data, ground, draft)
+            raise
+        return answer
 
     def _ended_here(self, record: Record, reason: EndReason) -> None:
         x = self.x

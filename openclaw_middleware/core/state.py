@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import CodecError
 from .changes import Encode, TrackedData
 from .merge import Report
 from .record import EndReason, Record
 from .token import Token
+
+if TYPE_CHECKING:
+    from .unanswered import Unanswered
 
 Content = tuple[dict[str, Any], dict[str, Any]]
 
@@ -62,6 +65,8 @@ class State:
         policy: name of the policy to move the limits to, None for no change.
         custom_idle: seconds, the session's own idle limit where the policy is a custom one.
         custom_absolute: seconds from the start of the request to its own fixed end, if any.
+        unanswered: a write that may have taken place; it is sent again before any other.
+        taking: key, value and record of a `take` that may have taken place.
         users, end_others: wishes about other sessions; they outlive changes of identity.
     """
 
@@ -82,6 +87,8 @@ class State:
         "policy",
         "record",
         "save_empty",
+        "taking",
+        "unanswered",
         "users",
     )
 
@@ -101,6 +108,8 @@ class State:
         self.custom_absolute: float | None = None
         self.keep_alive = False
         self.save_empty = False
+        self.unanswered: Unanswered | None = None
+        self.taking: tuple[str, Any, Record] | None = None
         self.users: list[UserIntent] = []
         self.end_others: list[tuple[str, str]] = []
 
@@ -190,6 +199,10 @@ class State:
         self.custom_absolute = None
         self.keep_alive = False
         self.save_empty = False
+
+    def fork_data(self) -> None:
+        """Let the data of this copy of a state go their own way."""
+        self._data = self.data.fork()
 
     def keep_only_changes(self, dropped: Report) -> None:
         """Data of a record that is gone are dropped; what this request wrote stays.

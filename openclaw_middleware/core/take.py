@@ -5,15 +5,17 @@ Both run at once, unlike everything else the application asks of a session.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from . import events as ev
-from .contest import Contest
+from ..errors import StoreUnavailable
+from .contest import Contest, refresh
 from .contract import Conflict, Live, Saved
 from .exchange import Exchange
 from .making import sealed, write_id
 from .record import Record
+from .settle import settle
 from .steps import Steps
 
 
@@ -23,7 +25,9 @@ def take(x: Exchange, key: str, default: Any, contest: Contest) -> Steps[Any]:
     A value this request has set itself and not saved yet is simply removed. `default` when the
     key is not there, was taken by somebody else, or the session ended.
     """
-    state = x.access()
+    x.access()
+    yield from settle(x, contest.pause)
+    state = x.state
     data = state.data
     record = state.record
     if record is None or state.detached:
@@ -38,19 +42,32 @@ def take(x: Exchange, key: str, default: Any, contest: Contest) -> Steps[Any]:
         value = data.data[key]
         data.delete(key)
         return value
+    again, state.taking = state.taking, None
     while True:
-        stored = _content(x, record)
-        if key not in stored:
-            refresh(x, record)
-            return default
-        value = stored.pop(key)
-        mark = write_id(x)
-        taken = sealed(x, record, stored)
-        result = yield from x.trip(
-            "save", taken, write_id=mark, active=False, not_after=x.rules.write_until(record)
-        )
+        if again is not None and again[0] == key:
+            # Its answer was lost: the store knows it by its write id.
+            _, value, taken = again
+            again = None
+        else:
+            stored = _content(x, record)
+            if key not in stored:
+                refresh(x, record)
+                return default
+            value = stored.pop(key)
+            taken = replace(sealed(x, record, stored), write_id=write_id(x))
+        try:
+            result = yield from x.trip(
+                "save",
+                taken,
+                write_id=taken.write_id,
+                active=False,
+                not_after=x.rules.write_until(record),
+            )
+        except StoreUnavailable:
+            state.taking = key, value, taken
+            raise
         if isinstance(result, Saved):
-            refresh(x, replace(taken, version=result.version, write_id=mark))
+            refresh(x, replace(taken, version=result.version))
             return value
         if not isinstance(result, Conflict):
             x.withhold()
@@ -60,9 +77,11 @@ def take(x: Exchange, key: str, default: Any, contest: Contest) -> Steps[Any]:
         yield from contest.lost(record)
 
 
-def reload(x: Exchange) -> Steps[None]:
+def reload(x: Exchange, pause: Callable[[float], Any]) -> Steps[None]:
     """Bring in what other requests stored meanwhile; changes of this one stay on top."""
-    state = x.access()
+    x.access()
+    yield from settle(x, pause)
+    state = x.state
     if state.record is None or state.detached or state.draft is not None:
         return
     found = yield from x.trip("load", state.record.id)
@@ -70,22 +89,6 @@ def reload(x: Exchange) -> Steps[None]:
         x.withhold()
     elif x.genuine(found.record):
         refresh(x, found.record)
-
-
-def refresh(x: Exchange, record: Record) -> bool:
-    """Stand on a newer version of the record, with this request's changes on top of it; False if
-    it cannot be read."""
-    state = x.state
-    read = x.reader(record)
-    if read is None:
-        return False
-    paths: list[str] = []
-    state.data.advance(lambda: read()[0], paths.append)
-    if paths:
-        x.emit(ev.Collided(session_id=record.id, user_id=record.user_id, paths=tuple(paths)))
-    state.meta = read()[1]
-    state.record = record
-    return True
 
 
 def _content(x: Exchange, record: Record) -> dict[str, Any]:

@@ -163,6 +163,11 @@ class _MemoryBodies(StoreBodies):
     def _occupied(self, session_id: str) -> bool:
         return session_id in self.state.records or session_id in self.state.tombstones
 
+    def _written(self, record: Record, write_id: str) -> bool:
+        """Whether this write is one of the record's last."""
+        earlier = self.state.earlier_writes.get(record.id, ())
+        return write_id == record.write_id or write_id in earlier
+
     def _now(self) -> Steps[float]:
         yield from ()
         return self._clock()
@@ -172,8 +177,8 @@ class _MemoryBodies(StoreBodies):
         with self.state.lock:
             now = self._clock()
             present = self.state.records.get(record.id)
-            if present is not None and present.write_id == record.write_id:
-                return Saved(present.version, now)
+            if present is not None and self._written(present, record.write_id):
+                return Saved(record.version, now)
             if self._occupied(record.id):
                 return Exists(now)
             leaving = self._admit(record, limit, None)
@@ -260,8 +265,8 @@ class _MemoryBodies(StoreBodies):
             found = self._look(old_id)
             if not isinstance(found, Live):
                 ours = self.state.records.get(new.id)
-                if ours is not None and ours.write_id == new.write_id:
-                    return Saved(ours.version, found.now)
+                if ours is not None and self._written(ours, new.write_id):
+                    return Saved(new.version, found.now)
                 return found
             if found.record.version != old_version:
                 return Conflict(found.record, found.now)

@@ -20,7 +20,7 @@ from ..core.contract import (
 )
 from ..core.record import EndReason, Record, tag_of
 from ..core.steps import Steps
-from .sql_records import FOREVER, Refused, Rows, SQLRecords, well_formed
+from .sql_records import FOREVER, Refused, Rows, SQLRecords, earlier_writes, well_formed
 from .sql_statements import RECORD
 
 
@@ -39,8 +39,8 @@ class SQLLogins(SQLRecords):
     def _taken(self, record: Record) -> Steps[Saved | Exists]:
         """Whether what stands under the new id is our own earlier try."""
         row = yield from self._row(record.id)
-        if row.write_id == record.write_id and row.ended_at is None:
-            return Saved(row.version, row.now)
+        if row.ended_at is None and record.write_id in (row.write_id, *earlier_writes(row)):
+            return Saved(record.version, row.now)
         return Exists(row.now)
 
     def _insert(self, record: Record) -> Steps[float | None]:

@@ -157,7 +157,7 @@ class SQLRecords(StoreBodies):
             return found
         if write_id == row.write_id:
             return Saved(row.version, row.now)
-        if write_id in row.earlier_writes.split():
+        if write_id in earlier_writes(row):
             return Saved(record.version + 1, row.now)
         return Conflict(found.record, found.now)
 
@@ -248,6 +248,11 @@ def record_of(row: Any) -> Record:
         if values[position] >= FOREVER:
             values[position] = math.inf
     return Record(*values)
+
+
+def earlier_writes(row: Any) -> list[str]:
+    """The ids of the writes before the last one, the latest first."""
+    return (row.earlier_writes or "").split()
 
 
 def _storable(user_id: str) -> bool:

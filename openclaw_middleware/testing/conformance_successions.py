@@ -104,6 +104,26 @@ class SuccessionConformance:
         retried = yield bench.store.succeed(seen.id, current.version, new)
         assert isinstance(retried, Saved)
 
+    @fact("lost update")
+    def test_a_birth_repeated_after_others_wrote_to_it_is_saved(self, bench: Bench) -> Steps[None]:
+        """Its reply came late: the answer is the version it made, not the one there is by now."""
+        for user_id in (None, "ada"):
+            born = yield from bench.draft(user_id)
+            old = yield from bench.live(user_id)
+            new = yield from bench.draft(user_id)
+            yield bench.store.create(born)
+            yield bench.store.succeed(old.id, 1, new)
+            for record in (born, new):
+                yield bench.store.save(replace(record, payload=b"x"), write_id=new_write())
+            for answer in (
+                (yield bench.store.create(born)),
+                (yield bench.store.succeed(old.id, 1, new)),
+            ):
+                assert isinstance(answer, Saved), answer
+                assert answer.version == 1
+            for record in (born, new):
+                assert (yield bench.store.load(record.id)).record.payload == b"x"
+
     @pytest.mark.parametrize(("before", "after"), CHANGES)
     @fact("lost update")
     def test_succession_repeated_with_its_write_id_is_saved(

@@ -144,7 +144,7 @@ class Request:
         if not self.accessible():
             return
         self.stage = "commit"
-        self.start("reload", reload(self.x))
+        self.start("reload", reload(self.x, pause))
 
     def committed(self) -> None:
         """A commit was acknowledged: what was wanted is done."""

@@ -1,0 +1,56 @@
+"""A write whose answer was lost: it may have taken place, or not.
+
+The request goes on as if it had. Before it writes anything else, the same write is sent again under
+the same write id, by which the store knows it; what was done since comes on top of that. So nothing
+is appended, counted or signed in twice. Which write it is, is decided in `saving`.
+"""
+
+from __future__ import annotations
+
+from copy import copy
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .exchange import Exchange
+    from .record import Record
+    from .state import Content, Draft, State
+
+
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """What it takes to send a write again.
+
+    Attributes:
+        state: as it was, with the changes that were to be written.
+        sent: the new state of the record, with the write id.
+        data: its data.
+        ground: what was to be changed or replaced; None: nothing, the record is new.
+        draft: the new identity; None for a mere save.
+    """
+
+    state: State
+    sent: Record
+    data: dict[str, Any]
+    ground: Record | None
+    draft: Draft | None
+
+
+def assume(
+    x: Exchange, sent: Record, data: dict[str, Any], ground: Record | None, draft: Draft | None
+) -> None:
+    """Go on as if the write had taken place, and remember that nobody said so."""
+    state = x.state
+    before = copy(state)
+    before.fork_data()
+    unseal = x.desk.sealer.unseal
+
+    def read() -> Content:
+        content, meta = unseal(sent).decode()
+        return content, meta
+
+    held = state.data
+    held.rebase(data, lambda: read()[0])
+    version = sent.version if draft is not None else sent.version + 1
+    state.stand_on(replace(sent, version=version), read, held)
+    state.unanswered = Unanswered(before, sent, data, ground, draft)
