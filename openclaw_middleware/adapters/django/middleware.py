@@ -20,10 +20,11 @@ from django.http.response import HttpResponseBase
 from ...core.commit import Commit
 from ...core.events import logger
 from ...core.exchange import Exchange, RequestInfo
+from ...core.steps import adrive, drive
 from ...errors import SessionError
 from . import conf, identity
 from .deployment import Deployment
-from .heartbeat import aserve_heartbeat, serve_heartbeat
+from .heartbeat import serve_heartbeat
 from .request import exchange_of
 from .response import apply_headers, closers, refusal, warn_of_plain_http
 from .session import DjangoSession, SkippedSession
@@ -47,9 +48,11 @@ class SessionMiddleware(StockMiddleware):
     def __call__(self, request: HttpRequest) -> Any:
         if self.async_mode:
             return self.__acall__(request)
-        answered = serve_heartbeat(conf.runtime(), request)
-        if answered is not None:
-            return answered
+        deployment = conf.runtime()
+        if deployment.heartbeat is not None:
+            answered = drive(serve_heartbeat(deployment, deployment.blocking, request))
+            if answered is not None:
+                return answered
         turn = _Turn(request)
         try:
             response = cast("HttpResponseBase", self.get_response(request))
@@ -58,9 +61,11 @@ class SessionMiddleware(StockMiddleware):
         return turn.finish(response)
 
     async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
-        answered = await aserve_heartbeat(conf.runtime(), request)
-        if answered is not None:
-            return answered
+        deployment = conf.runtime()
+        if deployment.heartbeat is not None:
+            answered = await adrive(serve_heartbeat(deployment, deployment.asynchronous, request))
+            if answered is not None:
+                return answered
         turn = _Turn(request)
         try:
             response = await cast("Awaitable[HttpResponseBase]", self.get_response(request))
