@@ -22,7 +22,7 @@ class ServerProcess:
     ) -> None:
         self.engine = engine
         self.folder = folder
-        self.port = _free_port()
+        self.port = free_port()
         self.url = engine.url(self.port)
         self._guard = guard
         self._options = options
@@ -122,7 +122,7 @@ def _until(timeout: float) -> Iterator[None]:
         time.sleep(0.02)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """Return a port below the range from which the kernel numbers outgoing connections.
 
     Inside it, a client that reconnects while the server is down could be given the server's own

@@ -13,7 +13,7 @@ from openclaw_middleware.stores.base import StoreOptions
 from openclaw_middleware.stores.redis import AsyncRedisStore, RedisStore
 from openclaw_middleware.testing.conformance import Bench
 from tests.server_engines import REDIS
-from tests.server_process import _free_port
+from tests.server_process import free_port
 
 
 def store_of(source, options=None, colour="sync"):
@@ -102,7 +102,7 @@ class LossyProxy:
 def start_cluster(servers, size: int = 3):
     """Servers joined to a Cluster of masters, all of which serve all slots."""
     # The usual bus port, 10000 above, lies where the kernel numbers outgoing connections.
-    buses = [_free_port() for _ in range(size)]
+    buses = [free_port() for _ in range(size)]
     options = ("--cluster-enabled", "yes", "--cluster-port")
     started = [servers.start(REDIS, *options, str(bus)) for bus in buses]
     nodes = [redis.Redis.from_url(server.url) for server in started]
