@@ -15,6 +15,7 @@ from pathlib import Path
 
 from tests import browser
 from tests.fire import nginx
+from tests.heartbeat import fronts
 from tests.server_engines import ENGINES
 
 POLICY = Path("/usr/sbin/policy-rc.d")
@@ -31,6 +32,8 @@ def main() -> None:
         missing[browser.NAME] = browser.PACKAGE
     if nginx.find_nginx() is None:
         missing[nginx.NAME] = nginx.PACKAGE
+    if fronts.find_haproxy() is None:
+        missing[fronts.NAME] = fronts.PACKAGE
     if not missing:
         return
     names, packages = ", ".join(missing), [*missing.values()]

@@ -1,11 +1,13 @@
 """What `make test` does about servers that are not there."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests import browser, install_servers
 from tests.fire import nginx
+from tests.heartbeat import fronts
 from tests.server_engines import ENGINES, MARIADB, POSTGRES, REDIS
 
 APT = """#!/bin/sh
@@ -27,6 +29,7 @@ def apt_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(install_servers, "POLICY", policy)
     monkeypatch.setattr(browser, "find_chromium", lambda: "/usr/bin/chromium")
     monkeypatch.setattr(nginx, "find_nginx", lambda: "/usr/sbin/nginx")
+    monkeypatch.setattr(fronts, "find_haproxy", lambda: "/usr/sbin/haproxy")
     for engine in ENGINES:
         monkeypatch.delenv(engine.variable, raising=False)
         monkeypatch.setattr(engine, "find", lambda: Path("/usr/bin"))
@@ -75,16 +78,21 @@ def test_a_missing_browser_is_installed_as_well(
     assert "install --no-install-recommends chromium" in apt_log.read_text()
 
 
-def test_a_missing_nginx_is_installed_as_well(
-    apt_log: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("module", "find", "package"),
+    [(nginx, "find_nginx", "nginx"), (fronts, "find_haproxy", "haproxy")],
+    ids=["nginx", "haproxy"],
+)
+def test_a_missing_proxy_is_installed_as_well(
+    module: Any, find: str, package: str, apt_log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Shared caches are tested with a real one."""
+    """Shared caches and whatever else stands in front are tested with real ones."""
     monkeypatch.setattr("os.geteuid", lambda: 0)
-    monkeypatch.setattr(nginx, "find_nginx", lambda: None)
+    monkeypatch.setattr(module, find, lambda: None)
 
     install_servers.main()
 
-    assert "install --no-install-recommends nginx" in apt_log.read_text()
+    assert apt_log.read_text().count(f"install --no-install-recommends {package}\n") == 1
 
 
 def test_a_rule_of_the_machine_is_left_alone(
