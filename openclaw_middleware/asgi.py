@@ -26,6 +26,10 @@ ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 MANAGER_KEY = "openclaw.runtime"
 
+# Codes by which a WebSocket is closed (IANA).
+_TRY_AGAIN_LATER = 1013
+_UNAUTHORIZED = 3000
+
 
 class SessionMiddleware:
     """Puts a `Session` into `scope["session"]` and commits it when the response starts.
@@ -114,6 +118,7 @@ class SessionMiddleware:
             scope.get("method", "GET"),
             header,
             client[0] if client else None,
+            scope.get("query_string", b"").decode("latin-1"),
         )
 
 
@@ -171,13 +176,13 @@ class _Reply:
         failed = status >= 500
         try:
             await self._driver.commit(x, failed=failed, handshake=self._socket)
-            outage = x.outage_behind(status)
-            if outage is not None:
-                raise outage
+            refusal = x.refusal_behind(status)
+            if refusal is not None:
+                raise refusal
             if x.touch_due() and not x.touch_can_wait():
                 await self._driver.touch(x)
         except SessionError as error:
-            answer = answer_for(error, x.parting_cookies())
+            answer = answer_for(error, x.parting_cookies(), x.request.sign_in)
             if answer is None:
                 raise
             self.refusal = error
@@ -204,7 +209,8 @@ class _Reply:
 
     async def _answer(self, answer: Answer) -> None:
         if self._socket:
-            await self._send({"type": "websocket.close", "code": 1013, "reason": answer.phrase})
+            code = _UNAUTHORIZED if answer.status == 401 else _TRY_AGAIN_LATER
+            await self._send({"type": "websocket.close", "code": code, "reason": answer.phrase})
             return
         await send_answer(answer, self._scope, self._send)
 
@@ -218,7 +224,9 @@ class _Reply:
             return False
         await self._abandon()
         x = self._exchange
-        answer = None if x.started else answer_for(error, x.parting_cookies())
+        answer = None
+        if not x.started:
+            answer = answer_for(error, x.parting_cookies(), x.request.sign_in)
         if answer is None:
             return False
         self._mute = True

@@ -22,6 +22,7 @@ from .config_keys import Keys
 from .config_layers import Layer
 from .config_mouths import as_arguments, gather
 from .config_report import failure, mask_url, problems_of
+from .core.areas import Areas
 from .core.contract import Limit
 from .core.cookies import CookieSpec
 from .core.policy import PRESETS, Policy, Rules
@@ -154,8 +155,15 @@ class SessionSettings(Keys):
     def rules(self) -> Rules:
         """What the core decides by."""
         count = self.max_sessions_per_user
+        policies = self.all_policies()
         return Rules(
-            policies=MappingProxyType(self.all_policies()),
+            policies=MappingProxyType(policies),
+            areas=Areas(
+                {
+                    path: None if name == "default" else policies[name]
+                    for path, name in self.policy_paths.items()
+                }
+            ),
             touch_interval=self.touch_interval,
             rotation_interval=self.rotation_interval,
             rotation_grace=self.rotation_grace,

@@ -31,6 +31,7 @@ class Options(TypedDict, total=False):
     rotation_grace: Duration
     policies: Mapping[str, Policy | Mapping[str, Any]]
     policy_paths: Mapping[str, str]
+    login_url: str | None
     cookie_name: str | None
     cookie_secure: bool
     cookie_samesite: Literal["lax", "strict", "none", "Lax", "Strict", "None"]

@@ -163,6 +163,14 @@ def _policy_paths(s: SessionSettings) -> Iterator[Violation]:
                 f"policy_paths: {path} names the policy {name!r}, which does not exist; known are "
                 + ", ".join(sorted(known)),
             )
+    written: dict[str, str] = {}
+    for path in s.policy_paths:
+        other = written.setdefault(path.rstrip("/"), path)
+        if other != path:
+            yield (
+                ("policy_paths",),
+                f"policy_paths: {other} and {path} are the same prefix: keep one",
+            )
 
 
 def _paths(s: SessionSettings) -> Iterator[Violation]:
@@ -207,8 +215,11 @@ def _heartbeat(s: SessionSettings) -> Iterator[Violation]:
 
 
 def _own_policies(s: SessionSettings) -> list[tuple[str, Policy]]:
-    """The default and what the site named itself; presets that nobody uses bind nobody."""
-    return [("default", s.all_policies()["default"]), *s.policies.items()]
+    """The default, what the site named itself, and what its paths ask for; presets that nobody uses
+    bind nobody."""
+    known = s.all_policies()
+    used = {"default", *s.policies, *(each for each in s.policy_paths.values() if each in known)}
+    return [(name, policy) for name, policy in known.items() if name in used]
 
 
 def _covers(prefix: str, path: str) -> bool:

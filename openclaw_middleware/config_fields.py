@@ -32,6 +32,7 @@ MIN_SECRET = 32
 _COOKIE_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
 _DOMAIN = re.compile(r"(?=.{1,253}\Z)[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})*", re.ASCII)
 PATH = re.compile(r"/[\x21-\x3a\x3c-\x7e]*", re.ASCII)
+_LOGIN_URL = re.compile(r"/(?![/\\])[\x21\x24-\x7e]*", re.ASCII)
 _NAMESPACE = re.compile(r"[a-z][a-z0-9_]{0,31}", re.ASCII)
 _URL = re.compile(r"[a-z][a-z0-9+.-]*:.+", re.ASCII | re.IGNORECASE)
 
@@ -143,6 +144,12 @@ Domain = Annotated[
 ]
 _path = AfterValidator(_matching(PATH, "must start with / and hold no spaces or ;"))
 CookiePath = Annotated[StrictStr, Field(max_length=1024), _path]
+LoginUrl = Annotated[
+    StrictStr,
+    AfterValidator(
+        _matching(_LOGIN_URL, "must be a path of this site such as /login, without a fragment")
+    ),
+]
 Namespace = Annotated[
     StrictStr,
     AfterValidator(

@@ -83,8 +83,14 @@ class Keys(BaseModel):
     )
     policy_paths: PathPolicies = Field(
         default_factory=lambda: MappingProxyType({}),
-        description="Path prefix to policy name [none]. A sign-in below the prefix gets this "
-        "policy.",
+        description="Path prefix to policy name [none]. Below the prefix somebody signed in must "
+        "also be within this policy's limits, or is asked to sign in again; elsewhere the session "
+        "goes on. The longest prefix wins, and default asks for nothing.",
+    )
+    login_url: fields.LoginUrl | None = Field(
+        None,
+        description="Path of the sign-in page [none; Django has LOGIN_URL]. Who must sign in again "
+        "is sent there, with the way back as next; without it the answer is a plain 401.",
     )
 
     cookie_name: fields.CookieName | None = Field(

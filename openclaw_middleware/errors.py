@@ -7,7 +7,7 @@
     │   ├── SessionNotLoaded          the data are not here yet, or the wrong colour was called
     │   ├── ResponseStarted           the change would need a cookie, and the headers have left
     │   ├── SessionEnded              the session ended during the request and `on_ended` is "error"
-    │   └── ReauthenticationRequired  `require_recent` found an older sign-in
+    │   └── ReauthenticationRequired  `require_recent` or `policy_paths` asks for a fresh sign-in
     ├── LoginRefused                  the sign-in did not take place
     │   ├── SessionLimitReached       `max_sessions_per_user` with `on_limit="reject"`
     │   └── LoginSuperseded           the user was logged out everywhere after the check
@@ -59,11 +59,22 @@ class SessionEnded(SessionStateError):
 
 
 class ReauthenticationRequired(SessionStateError):
-    """The last sign-in is older than `require_recent` allows; `max_age` is in seconds."""
+    """A fresh sign-in is asked for, by `require_recent` or by the area of the path.
 
-    def __init__(self, max_age: float) -> None:
-        super().__init__(f"a sign-in within the last {max_age:g} seconds is required")
+    The middleware answers it with 401, or sends a person's browser to the sign-in page (303).
+
+    Attributes:
+        max_age: seconds a sign-in may be old, or a session unused.
+        idle: the session was not used for longer than that; else the sign-in is older.
+    """
+
+    def __init__(self, max_age: float, *, idle: bool = False) -> None:
+        if idle:
+            super().__init__(f"not used for {max_age:g} seconds: please sign in again")
+        else:
+            super().__init__(f"a sign-in within the last {max_age:g} seconds is required")
         self.max_age = max_age
+        self.idle = idle
 
 
 class LoginRefused(SessionError):

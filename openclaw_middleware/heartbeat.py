@@ -15,6 +15,7 @@ from .answers import RETRY_AFTER, Answer
 from .client import ClientInfo, Header
 from .config import SessionSettings
 from .core import events as ev
+from .core.areas import area_limits
 from .core.exchange import Exchange
 from .core.headers import Headers
 from .core.policy import Rules
@@ -128,20 +129,26 @@ class Heartbeat:
             return answered
         extended = None
         if call.name == "heartbeat" and x.state.record is not None:
-            extended = yield from self._beat(driver, x, report)
+            extended = yield from self._beat(driver, x, report, path)
         content = self.judgement(x, path)
         if call.name == "status":
             return self._answer(x, 200, content)
         content["extended"] = bool(extended)
         return self._answer(x, 200 if x.state.record is not None else 401, content)
 
-    def _beat(self, driver: Any, x: Exchange, report: Report) -> Steps[bool]:
-        """Let the idle clock start at the person's last activity, if that is worth a write."""
+    def _beat(self, driver: Any, x: Exchange, report: Report, path: str | None) -> Steps[bool]:
+        """Let the idle clock start at the person's last activity, if that is worth a write.
+
+        A page that wants a fresh sign-in because nobody was there is no page to stay on: it would
+        else be open again to whoever moves the mouse.
+        """
         yield driver.commit(x)
         record = x.state.record
         assert record is not None  # noqa: S101  # a commit without intents ends nothing
-        gained = x.at(x.desk.monotonic()) - report.idle - record.last_active_at
-        extended = gained >= self._throttle(record, x.rules)
+        now = x.at(x.desk.monotonic())
+        gained = now - report.idle - record.last_active_at
+        locked = area_limits(x.rules, path, record, now).stale is EndReason.IDLE
+        extended = gained >= self._throttle(record, x.rules) and not locked
         if extended:
             yield driver.beat(x, report.idle)
             extended = x.state.record is not None
@@ -195,15 +202,14 @@ class Heartbeat:
             if x.dead and x.previous_end is not None:
                 told |= {"state": "ended", "reason": x.previous_end}
             return told
-        limits = x.rules.limits_of(record)
+        limits = area_limits(x.rules, path, record, now)
         interval = self._interval(limits.idle)
-        idle_left = record.last_active_at + limits.idle - now
         return told | {
-            "state": "active",
+            "state": "active" if limits.stale is None else "stale",
             "session": key_of(record),
             "signed_in": record.user_id is not None,
-            "idle_left": round(max(0.0, idle_left), 3),
-            "absolute_left": round(max(0.0, record.started + limits.absolute - now), 3),
+            "idle_left": round(max(0.0, limits.idle_deadline - now), 3),
+            "absolute_left": round(max(0.0, limits.absolute_deadline - now), 3),
             "warning_lead": self._lead(limits.idle),
             "absolute_warning_lead": min(self.absolute_lead, limits.absolute / 2),
             "heartbeat_interval": interval,

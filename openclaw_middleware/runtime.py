@@ -10,6 +10,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from .client import ClientInfo, Header
@@ -23,11 +24,13 @@ from .core.envelope import Sealer
 from .core.events import Events, Listener
 from .core.exchange import Exchange, RequestInfo
 from .core.keys import derive
+from .core.policy import Policy
 from .driver import AsyncDriver, Driver
 from .errors import MissingDependency
 from .heartbeat import Heartbeat
 from .plain_http import PlainHttpNotice
 from .session import Session
+from .sign_in import path_of, paths_ahead, sign_in_address
 from .signing import TokenSigner
 from .stores.base import AsyncStore, Store
 from .stores.memory import AsyncMemoryStore, MemoryStore
@@ -101,7 +104,13 @@ class Runtime:
         return open_store(self.settings.store, self.options, "async")
 
     def exchange(
-        self, cookies: str, path: str, method: str, header: Header, peer: str | None = None
+        self,
+        cookies: str,
+        path: str,
+        method: str,
+        header: Header,
+        peer: str | None = None,
+        query: str = "",
     ) -> Exchange | None:
         """The exchange of one request, None where `skip_paths` says there is no session.
 
@@ -109,23 +118,53 @@ class Runtime:
             cookies: the `Cookie` header, several joined by "; ".
             header: looks up a request header by lower-case name.
             peer: address the connection came from.
+            query: the query string, without its question mark.
         """
         if path in self.skip:
             return None
         client = self.client.read(header, peer) if self.client.level != "none" else None
+        sign_in = partial(self._sign_in, path, query, method, header)
         if not cookies:
-            return Exchange(self.desk, RequestInfo(client=client))
+            return Exchange(self.desk, RequestInfo(client=client, sign_in=sign_in))
+        area, veiled = self._area(path, query) if self.desk.rules.areas else (None, False)
         request = RequestInfo(
             cookies,
             passive=self._is_passive(path, method, header),
             navigation=header("sec-fetch-dest") == "document",
             client=client,
+            area=area,
+            veiled=veiled,
+            sign_in=sign_in,
         )
         return Exchange(self.desk, request)
 
     def passive_exchange(self, cookies: str) -> Exchange:
         """The exchange of a request that is nobody's activity, whatever its path."""
         return Exchange(self.desk, RequestInfo(cookies, passive=True))
+
+    def sign_in_page(self) -> str | None:
+        """Address of the page where people sign in, None if it is not known."""
+        return self.settings.login_url
+
+    def _sign_in(self, path: str, query: str, method: str, header: Header) -> str | None:
+        page = self.sign_in_page()
+        return None if page is None else sign_in_address(page, path, query, method, header)
+
+    def _area(self, path: str, query: str) -> tuple[Policy | None, bool]:
+        """What is asked on a path, and whether who falls short of it is only shown as signed out.
+
+        On the sign-in page nothing is asked. But who was sent there by an area is nobody yet: a
+        page that sends people on who are signed in would send them in circles.
+        """
+        areas = self.desk.rules.areas
+        area = areas.of(path)
+        ahead = paths_ahead(query) if "next=" in query else []
+        if area is None and not ahead:
+            return None, False
+        page = self.sign_in_page()
+        if page is None or path_of(page) != path:
+            return area, False
+        return next(filter(None, map(areas.of, ahead)), None), True
 
     def _is_passive(self, path: str, method: str, header: Header) -> bool:
         if method == "OPTIONS" or path in self.passive:

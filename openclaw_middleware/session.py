@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from .core.making import under_policy
 from .core.merge import MISSING
 from .core.record import EndReason
 from .core.state import Draft, UserIntent
 from .errors import (
     ConfigurationError,
-    ReauthenticationRequired,
     SessionNotLoaded,
     SessionStateError,
 )
@@ -93,14 +93,16 @@ class Session(SessionMapping):
 
     @property
     def info(self) -> SessionInfo:
-        """Both clocks, the policy and what is remembered of the client."""
+        """Both clocks, the policy (that of `use_policy`, once called) and what is remembered of
+        the client."""
         state = self._state()
         x = self._x
-        if state.record is None or state.detached:
+        if state.record is None or state.detached or state.lapse is not None:
             return SessionInfo(user_id=state.user_id, current=True)
         _ = state.data
         now = x.at(x.desk.monotonic())
-        return describe(state.record, state.meta, now, x.rules, current=True)
+        record = under_policy(x, state.record, state.policy) if state.policy else state.record
+        return describe(record, state.meta, now, x.rules, current=True)
 
     # -- identity
 
@@ -133,7 +135,7 @@ class Session(SessionMapping):
             SessionStateError: bad user id, unknown policy, or `keep_data=True` across users.
             LoginRefused: at commit; see `SessionLimitReached` and `LoginSuperseded`.
         """
-        state = self._before_start("login")
+        state = self._before_start("login", self._loaded())
         name = str(user_id)
         if user_id is None or not 0 < len(name) <= LONGEST_USER_ID or not _storable(name):
             raise SessionStateError(
@@ -216,11 +218,11 @@ class Session(SessionMapping):
         if state.draft is not None and state.draft.login:
             return
         record = None if state.detached else state.record
-        if record is None or record.authenticated_at is None:
-            raise ReauthenticationRequired(seconds)
+        if record is None or record.authenticated_at is None or state.lapse is not None:
+            raise self._demand(seconds)
         now = self._x.at(self._x.desk.monotonic())
         if now - record.authenticated_at > seconds:
-            raise ReauthenticationRequired(seconds)
+            raise self._demand(seconds)
 
     def apply(self, key: str, fn: Callable[[Any], Any], default: Any = MISSING) -> Any:
         """Replace the value by `fn(value)`, atomically against every other request.
@@ -316,17 +318,18 @@ class Session(SessionMapping):
         return self._async
 
     def _identify(self, value: object) -> None:
-        """The identity key was set: the same user changes nothing, anybody else signs in."""
-        state = self._state()
+        """The identity key was set: the same user changes nothing, unless a fresh sign-in is asked
+        for; anybody else signs in."""
+        state = self._loaded()
         if value is None:
             raise SessionStateError(
                 f"session[{self._x.rules.identity_key!r}] = None: delete the key to log out"
             )
-        if state.user_id != str(value):
+        if state.user_id != str(value) or state.lapse is not None:
             self.login(value)
 
     def _end_user(self, *, others_only: bool) -> None:
-        state = self._state()
+        state = self._state() if others_only else self._loaded()
         if state.user_id is None:
             raise SessionStateError("ending a user's sessions needs a signed-in user")
         state.users.append(UserIntent(state.user_id, others_only))

@@ -7,11 +7,12 @@ the core's tracked data, never here.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, MutableMapping
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from .core.exchange import Exchange
+from .core.record import EndReason
 from .core.state import State
-from .errors import ResponseStarted, SessionNotLoaded
+from .errors import ReauthenticationRequired, ResponseStarted, SessionNotLoaded
 
 if TYPE_CHECKING:
     from .driver import AsyncDriver, Driver
@@ -31,6 +32,9 @@ class SessionMapping(MutableMapping[str, Any]):
 
     __slots__ = ("__weakref__", "_async", "_blocking", "_x")
 
+    # An adapter's own kind may say it in the words of its framework.
+    _reauthentication: ClassVar = ReauthenticationRequired
+
     def __init__(
         self, exchange: Exchange, blocking: Driver | None, asynchronous: AsyncDriver | None
     ) -> None:
@@ -41,10 +45,25 @@ class SessionMapping(MutableMapping[str, Any]):
     # -- reaching the data
 
     def _state(self) -> State:
+        """The state, to read or change; raises what the area of this request still asks for."""
+        state = self._loaded()
+        lapse = state.lapse
+        if lapse is not None and not lapse.veiled:
+            raise self._demand(lapse.limit, idle=lapse.reason is EndReason.IDLE)
+        return state
+
+    def _loaded(self) -> State:
+        """The state, for what stays possible where a fresh sign-in is asked for: signing in and
+        signing out."""
         x = self._x
         if not x.loaded and x.failure is None:
             self._load_now()
         return x.access()
+
+    def _demand(self, seconds: float, *, idle: bool = False) -> ReauthenticationRequired:
+        error: ReauthenticationRequired = self._reauthentication(seconds, idle=idle)
+        self._x.demanded = error
+        return error
 
     def _load_now(self) -> None:
         if self._blocking is None:
@@ -67,9 +86,9 @@ class SessionMapping(MutableMapping[str, Any]):
             )
         return state
 
-    def _before_start(self, verb: str) -> State:
+    def _before_start(self, verb: str, state: State | None = None) -> State:
         """The state, for a verb whose result needs a cookie."""
-        state = self._state()
+        state = state or self._state()
         if self._x.failure is not None:
             raise self._x.failure
         if self._x.started:

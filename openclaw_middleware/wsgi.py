@@ -95,6 +95,7 @@ def exchange_of(runtime: Runtime, environ: Environ) -> Exchange | None:
         environ.get("REQUEST_METHOD", "GET"),
         header,
         environ.get("REMOTE_ADDR"),
+        environ.get("QUERY_STRING", ""),
     )
 
 

@@ -84,9 +84,9 @@ class Reply:
         code = _code(status)
         try:
             self._driver.commit(x, failed=code >= 500)
-            outage = x.outage_behind(code)
-            if outage is not None:
-                raise outage
+            refusal = x.refusal_behind(code)
+            if refusal is not None:
+                raise refusal
             if x.touch_due() and not x.touch_can_wait():
                 self._driver.touch(x)
         except SessionError as error:
@@ -155,7 +155,7 @@ class Reply:
             self._abandon()
         if x.started:
             return None
-        answer = answer_for(error, x.parting_cookies())
+        answer = answer_for(error, x.parting_cookies(), x.request.sign_in)
         if answer is None:
             return None
         x.started = x.closed = True

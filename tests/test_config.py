@@ -49,6 +49,7 @@ DEFAULTS = {
     "rotation_grace": 30.0,
     "policies": {},
     "policy_paths": {},
+    "login_url": None,
     "cookie_name": None,
     "cookie_secure": True,
     "cookie_samesite": "lax",

@@ -41,6 +41,7 @@ SAME: dict[str, tuple[Any, Any]] = {
     "heartbeat_prefix": ("/one/", "/two/"),
     "store": ("memory://", "redis://localhost/1"),
     "policy_paths": ({"/one": "remember"}, {"/two": "nist_aal3"}),
+    "login_url": ("/one", "/two"),
 }
 LISTS: dict[str, tuple[Any, Any]] = {
     "skip_paths": (["/one"], ["/two", "/three"]),

@@ -62,9 +62,7 @@ GROUPS = {
     "skip_paths": "Requests and people",
     "enable_heartbeat": "The heartbeat",
 }
-WITHOUT_EFFECT: set[str] = {"policy_paths"}
 MARK = "<!-- From here on written by `python -m tests.test_docs`. -->\n"
-NOT_YET = " **Checked, and without effect so far.**"
 
 
 def parts_of(name: str) -> tuple[str, str, str]:
@@ -103,8 +101,7 @@ def configuration() -> str:
         key = f"`{name}`"
         if name in DURATIONS:
             key += f"<br>in files `{spelled(name)}`"
-        note = NOT_YET if name in WITHOUT_EFFECT else ""
-        lines.append(f"| {key} | {kind} | {default} | {effect}{note} |")
+        lines.append(f"| {key} | {kind} | {default} | {effect} |")
     lines += [
         "\n## Lifetimes that are always there\n",
         "| policy | idle | absolute | cookie |",
@@ -147,7 +144,7 @@ def test_keys_in_files_are_those_of_the_schema() -> None:
     assert {spelled(name) for name in SessionSettings.model_fields} <= set(keys)
 
 
-def test_settings_without_effect_are_marked_and_no_others() -> None:
+def test_every_setting_has_an_effect() -> None:
     """What is read outside of the settings' own modules has an effect."""
     read: set[str] = set()
     own = {"config_keys.py", "config_checks.py", "config_arguments.py"}
@@ -157,10 +154,7 @@ def test_settings_without_effect_are_marked_and_no_others() -> None:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Attribute):
                 read.add(node.attr)
-    names = set(SessionSettings.model_fields)
-    assert names - read == WITHOUT_EFFECT
-    for page in (CONFIGURATION, ROOT / "README.md") if WITHOUT_EFFECT else ():
-        assert "without effect" in page.read_text() or "no effect" in page.read_text()
+    assert set(SessionSettings.model_fields) - read == set()
 
 
 # -- tables, tests, names, links ----------------------------------------------------------------

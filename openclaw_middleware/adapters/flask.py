@@ -17,7 +17,13 @@ from werkzeug.local import LocalProxy
 
 from ..answers import answer_for
 from ..config_arguments import Overrides
-from ..errors import ConfigurationError, LoginRefused, SessionEnded, StoreError
+from ..errors import (
+    ConfigurationError,
+    LoginRefused,
+    ReauthenticationRequired,
+    SessionEnded,
+    StoreError,
+)
 from ..manager import SessionManager
 from ..runtime import Runtime, runtime_of
 from ..wsgi import MANAGER_KEY, SESSION_KEY, SessionMiddleware, exchange_of
@@ -73,7 +79,7 @@ class OpenClaw:
         app.session_interface = OpenClawInterface(runtime)
         app.wsgi_app = SessionMiddleware(app.wsgi_app, runtime)  # type: ignore[method-assign]
         handlers = app.error_handler_spec[None][None]
-        for error in (StoreError, LoginRefused, SessionEnded):
+        for error in (StoreError, LoginRefused, SessionEnded, ReauthenticationRequired):
             handlers.setdefault(error, _answered)
         _show_to_templates(app)
         _hear_of_sign_ins(app)
@@ -139,7 +145,12 @@ class _OwnSession(FlaskSession):
 
 def _answered(error: Exception) -> Response:
     """What the driver would answer, for errors the application did not handle itself."""
-    answer = answer_for(error, [])
+    found: Any = request_ctx.session
+    sign_in = None
+    if isinstance(found, FlaskSession):
+        sign_in = found._x.request.sign_in
+        found._x.veil()
+    answer = answer_for(error, [], sign_in)
     assert answer is not None  # noqa: S101  # registered for exactly these errors
     return Response(answer.body, answer.status, answer.headers)
 

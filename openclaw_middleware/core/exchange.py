@@ -7,17 +7,26 @@ Bodies are generators; drivers run them in their colour. No framework, no engine
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..errors import CodecError, SessionStateError, StoreError, StoreUnavailable
+from ..errors import (
+    CodecError,
+    ReauthenticationRequired,
+    SessionError,
+    SessionStateError,
+    StoreError,
+    StoreUnavailable,
+)
 from . import events as ev
+from .areas import lapse_of
 from .breaker import Breaker
 from .contract import Ended, Live, Missing, TouchResult
 from .cookies import CookieSpec
 from .desk import Desk
 from .outgoing import Outgoing
-from .policy import Rules
+from .policy import Policy, Rules
 from .record import EndReason, Record, tag_of
 from .state import Content, State
 from .steps import Steps
@@ -34,12 +43,19 @@ class RequestInfo:
         passive: using the session here is not activity of its person.
         navigation: the response is a document a person navigated to.
         client: what a new session may remember of the client, already reduced to the setting.
+        area: the policy a signed-in session must be within, below the path of this request.
+        veiled: a session that is not is shown as signed out, for this is where one signs in.
+        sign_in: answers the address somebody is sent to who must sign in anew, None where a
+            redirect is no answer.
     """
 
     cookies: str = field(default="", repr=False)
     passive: bool = False
     navigation: bool = False
     client: dict[str, str] | None = None
+    area: Policy | None = None
+    veiled: bool = False
+    sign_in: Callable[[], str | None] | None = None
 
 
 class Exchange(Outgoing):
@@ -48,6 +64,7 @@ class Exchange(Outgoing):
     Attributes:
         store, breaker: set by the driver, of its colour, before a body is run.
         failure: the error that kept the session from being loaded, or None.
+        demanded: the last demand of a fresh sign-in that was raised, or None.
         started: the response headers have left.
         closed: the request failed; nothing more is written for it.
         trips: how many store calls were made.
@@ -63,6 +80,7 @@ class Exchange(Outgoing):
         self.trips = 0
         self.spent = 0.0
         self.failure: StoreError | None = None
+        self.demanded: ReauthenticationRequired | None = None
         self.started = False
         self.logout_failed = False
         self.closed = False
@@ -205,6 +223,9 @@ class Exchange(Outgoing):
         if self.stand_on(record):
             self.hand_out = verdict.hand_out
             self.promote = verdict.standing is Standing.SUCCESSOR
+            area = self.request.area
+            if area is not None:
+                self.state.judged = lapse_of(area, record, now, veiled=self.request.veiled)
 
     def stand_on(self, record: Record) -> bool:
         """Verify the envelope and make the record the state's ground; False if unreadable."""
@@ -251,6 +272,9 @@ class Exchange(Outgoing):
         """Whether this use of the session should start its idle clock anew."""
         record = self.state.record
         if record is None or self._touched or self._clock is None:
+            return False
+        if self.state.lapse is not None:
+            # Asking for a page that is refused would else end the idleness it is refused for.
             return False
         if self.state.keep_alive:
             return True
@@ -334,14 +358,22 @@ class Exchange(Outgoing):
             policy = policy(self.failure)
         return "anonymous" if policy == "anonymous" else "unavailable"
 
-    def outage_behind(self, status: int) -> StoreError | None:
-        """The failed load a framework turned into a server error of its own, if that is what
-        `status` stands for; an application's own 503 page is left to it."""
+    def refusal_behind(self, status: int) -> SessionError | None:
+        """The failed load, or the area's demand, that a framework turned into a server error of
+        its own, if that is what `status` stands for; an application's own 503 page is left to it.
+        """
         if status < 500 or status == 503 or not self.accessed:
             return None
-        if self.failure is None or self.outage != "unavailable":
-            return None
-        return self.failure
+        if self.failure is not None:
+            return self.failure if self.outage == "unavailable" else None
+        return self.demanded if self.state.lapse is not None else None
+
+    def veil(self) -> None:
+        """The request was refused for its area: what still looks at the session on the way out
+        sees somebody signed out, and raises nothing."""
+        judged = self.state.judged
+        if judged is not None:
+            self.state.judged = judged._replace(veiled=True)
 
     def mark_touched(self) -> None:
         """A write has just started the idle clock anew: no touch is needed."""

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from ..errors import ConfigurationError
+from .areas import Areas
 from .contract import Limit
 from .record import Record
 
@@ -99,7 +100,9 @@ class Rules:
 
     Attributes:
         policies: by name; always holds "default" and the presets.
-        touch_interval: seconds between two touches; None: a tenth of the record's idle limit.
+        areas: paths below which a session must be within a stricter policy.
+        touch_interval: seconds between two touches; None: a tenth of the record's idle limit, or
+            of the shortest one an area asks for.
         rotation_interval: seconds a secret is used before a successor is offered; None: off.
         rotation_grace: seconds an old secret stays good after its successor was presented.
         on_ended: what happens to changes when another request ended the session: "drop" or
@@ -114,6 +117,7 @@ class Rules:
     """
 
     policies: Mapping[str, Policy] = field(default_factory=lambda: {"default": Policy(), **PRESETS})
+    areas: Areas = field(default_factory=lambda: Areas({}))
     touch_interval: float | None = None
     rotation_interval: float | None = None
     rotation_grace: float = 30.0
@@ -158,4 +162,8 @@ class Rules:
 
     def touch_every(self, record: Record) -> float:
         """Seconds between two touches of this record."""
-        return record.idle_timeout / 10 if self.touch_interval is None else self.touch_interval
+        if self.touch_interval is not None:
+            return self.touch_interval
+        if record.authenticated_at is None:
+            return record.idle_timeout / 10
+        return min(record.idle_timeout, self.areas.shortest_idle) / 10

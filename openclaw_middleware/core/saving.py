@@ -117,7 +117,7 @@ class Saving:
         """Write the changes onto the record, merged with whatever others wrote meanwhile."""
         x, state = self.x, self.x.state
         data = state.data.data
-        active = x.accessed and not x.request.passive
+        active = x.accessed and not x.request.passive and state.lapse is None
         while True:
             if lost is not None:
                 data, wanted, lost = lost.data, lost.sent, None

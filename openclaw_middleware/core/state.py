@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import CodecError
+from .areas import Lapse
 from .changes import Encode, TrackedData
 from .merge import Report
 from .record import EndReason, Record
@@ -68,6 +69,7 @@ class State:
         unanswered: a write that may have taken place; it is sent again before any other.
         taking: key, value and record of a `take` that may have taken place.
         users, end_others: wishes about other sessions; they outlive changes of identity.
+        judged: how the record fell short of the request's area when it was loaded, or None.
     """
 
     __slots__ = (
@@ -82,6 +84,7 @@ class State:
         "draft",
         "end_others",
         "ending",
+        "judged",
         "keep_alive",
         "meta",
         "policy",
@@ -112,6 +115,17 @@ class State:
         self.taking: tuple[str, Any, Record] | None = None
         self.users: list[UserIntent] = []
         self.end_others: list[tuple[str, str]] = []
+        self.judged: Lapse | None = None
+
+    @property
+    def lapse(self) -> Lapse | None:
+        """How the session falls short of the request's area; None after a sign-in or sign-out."""
+        judged, record = self.judged, self.record
+        if judged is None or record is None or self.detached:
+            return None
+        if self.draft is not None and self.draft.login:
+            return None
+        return judged if record.authenticated_at == judged.authenticated_at else None
 
     @property
     def data(self) -> TrackedData:
@@ -139,6 +153,8 @@ class State:
     @property
     def user_id(self) -> str | None:
         """Whose session it is now, counting what this request has changed."""
+        if self.judged is not None and self.lapse is not None and self.judged.veiled:
+            return None
         if self.draft is not None:
             return self.draft.user_id
         if self.detached or self.record is None:

@@ -12,18 +12,29 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib.sessions.backends.base import SessionBase
+from django.core.exceptions import PermissionDenied
 
 from ...core.exchange import Exchange
 from ...driver import AsyncDriver, Driver
-from ...errors import SessionNotLoaded
+from ...errors import ReauthenticationRequired, SessionNotLoaded
 from ...session import Session
 from . import conf, identity
 from .deployment import Deployment
 from .lifetime import Lifetime
 
 
+class FreshSignInRequired(ReauthenticationRequired, PermissionDenied):
+    """The demand in Django's own words: raised in a middleware it is no server error either."""
+
+
 class BridgedSession(Lifetime, Session, SessionBase):  # type: ignore[misc, override]  # two mappings
-    """The mapping half of `DjangoSession`."""
+    """The mapping half of `DjangoSession`.
+
+    Where a fresh sign-in is asked for, `request.user` is anonymous, so that Django's own checks of
+    it and its sign-in and sign-out work; reading anything else raises.
+    """
+
+    _reauthentication = FreshSignInRequired
 
     def __init__(self, exchange: Exchange, deployment: Deployment) -> None:
         self._x = exchange
@@ -80,8 +91,9 @@ class BridgedSession(Lifetime, Session, SessionBase):  # type: ignore[misc, over
         super().__delitem__(key)
 
     def _names_a_user(self) -> bool:
-        user_id = self._state().user_id
-        return user_id is not None and identity.names_a_user(user_id)
+        state = self._loaded()
+        user_id = state.user_id
+        return state.lapse is None and user_id is not None and identity.names_a_user(user_id)
 
     def _supplied(self, key: str) -> Any:
         state = self._state()
@@ -115,7 +127,7 @@ class BridgedSession(Lifetime, Session, SessionBase):  # type: ignore[misc, over
     ) -> None:
         """As `Session.login`. Without a policy, what `set_expiry` asked for still holds; the same
         user's sign-in stays bound to the password it was made with."""
-        notes = self._sign_in_notes() if self.user_id == str(user_id) else {}
+        notes = self._sign_in_notes() if self._loaded().user_id == str(user_id) else {}
         super().login(
             user_id,
             remember=remember,
@@ -129,7 +141,7 @@ class BridgedSession(Lifetime, Session, SessionBase):  # type: ignore[misc, over
         self.carry_expiry(replaced=remember or policy is not None)
 
     def _sign_in_notes(self) -> dict[str, Any]:
-        data = self._state().data.data
+        data = self._loaded().data.data
         return {key: data[key] for key in identity.SUPPLIED & data.keys()}
 
     def renew_sign_in(self) -> None:

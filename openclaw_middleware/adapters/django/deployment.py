@@ -10,6 +10,10 @@ from dataclasses import replace
 from functools import cached_property
 from types import MappingProxyType
 
+from django.conf import settings as django_settings
+from django.shortcuts import resolve_url
+from django.urls import NoReverseMatch
+
 from ...config import SessionSettings
 from ...core.desk import Desk
 from ...core.events import Listener
@@ -55,6 +59,15 @@ class Deployment(Runtime):
         nothing could bring a rotated secret to the browser."""
         rules = replace(self.desk.rules, on_ended="error", rotation_interval=None)
         return replace(self.desk, rules=rules)
+
+    def sign_in_page(self) -> str | None:
+        """The `LOGIN_URL` of `OPENCLAW`, else Django's, which may be the name of a route."""
+        if self.settings.login_url is not None:
+            return self.settings.login_url
+        try:
+            return resolve_url(django_settings.LOGIN_URL)
+        except NoReverseMatch:
+            return None
 
     def _open_blocking(self) -> Store:
         source = self.settings.store

@@ -14,6 +14,7 @@ from typing import Any, cast
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.conf import settings
 from django.contrib.sessions.middleware import SessionMiddleware as StockMiddleware
+from django.core.handlers import exception as convert
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
@@ -121,7 +122,7 @@ class _Turn:
                 x.accessed = x.failure is None
             self._settle(x)
             driver.commit(x, failed=response.status_code >= 500)
-            self._outage(x, response)
+            self._look_behind(x, response)
             if x.touch_due() and not x.touch_can_wait():
                 driver.touch(x)
         except SessionError as error:
@@ -173,7 +174,7 @@ class _Turn:
                 x.accessed = x.failure is None
             self._settle(x)
             await driver.commit(x, failed=response.status_code >= 500)
-            self._outage(x, response)
+            self._look_behind(x, response)
             if x.touch_due():
                 await driver.touch(x)
         except SessionError as error:
@@ -230,10 +231,12 @@ class _Turn:
         if self.request.session is self.session:
             self.session.settle()
 
-    def _outage(self, x: Exchange, response: HttpResponseBase) -> None:
-        failure = x.outage_behind(response.status_code)
-        if failure is not None:
-            raise failure
+    def _look_behind(self, x: Exchange, response: HttpResponseBase) -> None:
+        refused = x.refusal_behind(response.status_code)
+        if refused is None and response.status_code == 403 and _left_to_django(x.demanded):
+            refused = x.demanded
+        if refused is not None:
+            raise refused
 
     def _refuse(
         self, x: Exchange, response: HttpResponseBase, error: SessionError
@@ -255,3 +258,9 @@ class _Turn:
         if not x.closed and (x.accessed or not x.loaded):
             closers(response).append(self._after)
         return response
+
+
+def _left_to_django(error: BaseException | None) -> bool:
+    """Whether nobody caught the error before Django's handler did, which answers 403."""
+    trace = None if error is None else error.__traceback__
+    return trace is not None and trace.tb_frame.f_globals["__name__"] == convert.__name__

@@ -46,7 +46,10 @@ class PlainSession(BridgedSession):
 
     def cycle_key(self) -> None:
         """Give the session a new id and token with the response, keeping its data and identity."""
-        state = self._before_start("cycle_key")
+        state = self._before_start("cycle_key", self._loaded())
+        if state.lapse is not None:
+            # Where only a sign-in is possible it comes next, and brings a new key itself.
+            return
         if state.record is None and state.draft is None:
             state.draft = Draft(state.spare_token, None)
         else:

@@ -17,6 +17,7 @@ def exchange_of(deployment: Deployment, request: HttpRequest) -> Exchange | None
         request.method or "GET",
         header_of(request),
         request.META.get("REMOTE_ADDR"),
+        request.META.get("QUERY_STRING", ""),
     )
 
 

@@ -78,8 +78,11 @@ def _set_cookies(response: HttpResponseBase, lines: list[str]) -> None:
 
 def refusal(error: BaseException, x: Exchange) -> HttpResponse | None:
     """The response the client gets instead, None when the error is not ours to answer."""
-    answer = answer_for(error, x.parting_cookies())
-    return None if answer is None else respond(answer)
+    answer = answer_for(error, x.parting_cookies(), x.request.sign_in)
+    if answer is None:
+        return None
+    x.veil()
+    return respond(answer)
 
 
 def respond(answer: Answer) -> HttpResponse:

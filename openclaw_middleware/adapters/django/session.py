@@ -188,7 +188,7 @@ class SkippedSession(DjangoSession):
     def _writable(self) -> State:
         self._refuse()
 
-    def _before_start(self, verb: str) -> State:
+    def _before_start(self, verb: str, state: State | None = None) -> State:
         self._refuse()
 
     def _refuse(self) -> NoReturn:
