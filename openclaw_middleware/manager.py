@@ -63,9 +63,15 @@ class _Management:
         found = yield store.load(session_id)
         if not isinstance(found, Live):
             return None
-        if found.now >= self.runtime.desk.rules.not_after(found.record):
+        if self.runtime.desk.rules.expired(found.record, found.now):
             return None
         return self._info(found.record, found.now)
+
+    def _end_of(self, store: Any, session_id: str) -> Steps[EndReason | None]:
+        found = yield store.load(session_id)
+        if isinstance(found, Live):
+            return self.runtime.desk.rules.expired(found.record, found.now)
+        return found.reason if isinstance(found, Ended) else EndReason.GONE
 
     def _revoke(
         self, store: Any, session_id: str, user_id: object, reason: EndReason
@@ -134,6 +140,11 @@ class SessionManager(_Management):
     def get(self, session_id: str) -> SessionInfo | None:
         """One live session by its public id, None when there is none."""
         return drive(self._get(self.store, session_id))
+
+    def end_of(self, session_id: str) -> EndReason | None:
+        """Why a session is over, None while it lives; "gone" when nothing is known of it, or not
+        any more."""
+        return drive(self._end_of(self.store, session_id))
 
     def revoke(
         self,
@@ -208,6 +219,10 @@ class AsyncSessionManager(_Management):
     async def get(self, session_id: str) -> SessionInfo | None:
         """See `SessionManager.get`."""
         return await adrive(self._get(self.store, session_id))
+
+    async def end_of(self, session_id: str) -> EndReason | None:
+        """See `SessionManager.end_of`."""
+        return await adrive(self._end_of(self.store, session_id))
 
     async def revoke(
         self,

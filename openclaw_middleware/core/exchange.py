@@ -216,9 +216,9 @@ class Exchange(Outgoing):
             yield from self.trip("end", record.id, EndReason.THEFT)
             self._bury(EndReason.THEFT)
             return
-        if now >= self.rules.not_after(record):
-            idle = record.last_active_at + self.rules.limits_of(record).idle
-            self._bury(EndReason.IDLE if now >= idle else EndReason.ABSOLUTE)
+        over = self.rules.expired(record, now)
+        if over is not None:
+            self._bury(over)
             return
         if self.stand_on(record):
             self.hand_out = verdict.hand_out

@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 from ..errors import ConfigurationError
 from .areas import Areas
 from .contract import Limit
-from .record import Record
+from .record import EndReason, Record
 
 CUSTOM = "custom"
 CUSTOM_PERSISTENT = "custom:persistent"
@@ -144,9 +144,16 @@ class Rules:
 
     def not_after(self, record: Record) -> float:
         """Epoch seconds at which the record ends by the limits configured now."""
-        policy = self.limits_of(record)
-        started = record.created_at if record.authenticated_at is None else record.authenticated_at
-        return min(record.last_active_at + policy.idle, started + policy.absolute)
+        limits = self.limits_of(record)
+        return min(record.last_active_at + limits.idle, record.started + limits.absolute)
+
+    def expired(self, record: Record, now: float) -> EndReason | None:
+        """Which clock has run out at `now` by the limits configured now, or None. As the stores
+        do, the absolute one is named where both have."""
+        limits = self.limits_of(record)
+        if now >= record.started + limits.absolute:
+            return EndReason.ABSOLUTE
+        return EndReason.IDLE if now >= record.last_active_at + limits.idle else None
 
     def write_until(self, record: Record) -> float:
         """Epoch seconds until which a write to the record is let through, given what was known

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,9 +13,11 @@ from openclaw_middleware import (
     Policy,
     SessionEnded,
     SessionLimitReached,
+    SessionManager,
     SessionStateError,
 )
 from openclaw_middleware.core import events as ev
+from openclaw_middleware.runtime import Runtime
 
 from .lab import Browser, Lab
 
@@ -606,6 +609,27 @@ def test_both_clocks_end_a_session_and_say_which() -> None:
         request.finish()
     lab.clock.advance(900)
     assert busy.request().session.previous_end is EndReason.ABSOLUTE
+
+
+def test_limits_that_were_shortened_name_the_clock_that_ran_out() -> None:
+    """Stored under longer ones: the deployment's shorter ones count, and say which of the two."""
+    long = Lab()
+    for shorter, reason in (
+        ({"idle_timeout": 60.0}, EndReason.IDLE),
+        ({"idle_timeout": 60.0, "absolute_timeout": 60.0}, EndReason.ABSOLUTE),
+        ({"idle_timeout": None, "absolute_timeout": 60.0}, EndReason.ABSOLUTE),
+    ):
+        browser = signed_in(long)
+        session_id = browser.request().session.id
+        short = Lab(long.store, **shorter)
+        short.desk = replace(long.desk, rules=short.desk.rules)
+        manager = SessionManager(Runtime(short.settings, desk=short.desk))
+        manager.runtime._blocking = short.driver
+        assert manager.end_of(session_id) is None
+        long.clock.advance(60)
+        assert Browser(short, browser.cookie).request().session.previous_end is reason
+        assert manager.end_of(session_id) is reason
+        assert manager.get(session_id) is None
 
 
 def test_a_touch_goes_out_once_per_interval() -> None:

@@ -5,17 +5,23 @@ from __future__ import annotations
 import http.client
 import json
 import socketserver
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 import uvicorn
 
+from .places import SECRET, Place
 from .visits import COOKIE, PATIENCE, Answer
+
+ROOT = Path(__file__).parents[2]
 
 
 class _Quiet(WSGIRequestHandler):
@@ -59,6 +65,21 @@ def asgi_server(app: Any) -> Iterator[int]:
     finally:
         server.should_exit = True
         thread.join(PATIENCE)
+
+
+@contextmanager
+def server_process(kind: str, place: Place) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """The pages of `serve` in a process of their own, and their URL."""
+    command = [sys.executable, "-m", "tests.fire.serve", kind, place.url, place.namespace, SECRET]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            yield process, f"http://127.0.0.1:{process.stdout.readline().strip()}"
+        finally:
+            process.stdin.close()
 
 
 class Browser:

@@ -12,7 +12,17 @@ from openclaw_middleware.core.events import DeadTokenPresented
 
 from .ledger import Ledger
 from .places import Place, Sites, fresh_user
-from .visits import PATIENCE, Hold, Visit, all_done, login, logout, whoami
+from .visits import (
+    PATIENCE,
+    Hold,
+    Visit,
+    Visitor,
+    all_done,
+    login,
+    logout,
+    read,
+    whoami,
+)
 
 FIFTY, ALLOWED = 50, 3
 
@@ -57,11 +67,29 @@ def regenerate(visit: Visit) -> None:
     visit.session.regenerate()
 
 
+def session_id(visitor: Visitor) -> str:
+    """The public id that the visitor's cookie names."""
+    assert visitor.cookie is not None
+    return visitor.cookie.rsplit(".", 3)[0]
+
+
+def steal(site: Any, ada: Visitor, user: str) -> None:
+    """Somebody comes with a secret that was replaced twice, long after its grace."""
+    thief = ada.twin()
+    deadline = time.monotonic() + PATIENCE
+    renewed = 0
+    while renewed < 2:
+        renewed += bool(ada.do(read).ours)
+        assert time.monotonic() < deadline
+    thief.do(read)
+
+
 ENDS = {
     EndReason.SIGNED_OUT: lambda site, ada, user: ada.twin().do(logout),
     EndReason.REVOKED: lambda site, ada, user: site.manage("revoke_user", user),
     EndReason.REPLACED: lambda site, ada, user: ada.twin().do(regenerate),
     EndReason.LIMIT: lambda site, ada, user: [site.signed_in(user) for _ in range(ALLOWED)],
+    EndReason.THEFT: steal,
 }
 
 
@@ -69,18 +97,38 @@ ENDS = {
 def test_the_next_request_learns_why(
     sites: Sites, place: Place, kind: str, ledger: Ledger, reason: EndReason
 ) -> None:
-    """`previous_end`, the event and the store agree on the reason."""
+    """`previous_end`, the event and the manager agree on the reason."""
     events: list[object] = []
-    site = sites(kind, place, max_sessions_per_user=ALLOWED)
+    settings: dict[str, Any] = {"max_sessions_per_user": ALLOWED}
+    if reason is EndReason.THEFT:
+        settings |= {"rotation_interval": 1e-3, "rotation_grace": 1e-4}
+    site = sites(kind, place, **settings)
     site.runtime.events.add([events.append])
     user = fresh_user()
     ada = site.signed_in(user, secret=1)
+    assert site.manage("end_of", session_id(ada)) is None
     ENDS[reason](site, ada, user)
+    events.clear()
     found = ada.ok(whoami)
     told = [event.reason for event in events if isinstance(event, DeadTokenPresented)]
     with ledger.trials("ended sessions say why", f"{place.name} {site.colour}") as trials:
         trials.check((found["user"], found["data"], found["end"]) == (None, {}, reason), found)
         assert told == [reason]
+        assert site.manage("end_of", session_id(ada)) is reason
+        assert site.manage("get", session_id(ada)) is None
+
+
+def test_of_what_nobody_remembers_the_reason_is_gone(
+    sites: Sites, place: Place, kind: str, ledger: Ledger
+) -> None:
+    """A token of ours whose record is not there (any more): purged, or the store was emptied."""
+    site = sites(kind, place)
+    desk = site.runtime.desk
+    lost = Visitor(site, desk.signer.sign(desk.mint(fresh_user())))
+    found = lost.ok(whoami)
+    with ledger.trials("ended sessions say why", f"{place.name} {site.colour}") as trials:
+        trials.check((found["user"], found["end"]) == (None, EndReason.GONE), found)
+        assert site.manage("end_of", session_id(lost)) is EndReason.GONE
 
 
 @pytest.mark.parametrize(
@@ -104,9 +152,8 @@ def test_a_deadline_ends_it_by_the_stores_clock(
         time.sleep(0.02)
     found = ada.ok(whoami)
     with ledger.trials("ended sessions say why", f"{place.name} {site.colour}") as trials:
-        # A record without an idle limit of its own has both deadlines at once.
-        expected = (reason,) if reason is EndReason.IDLE else (reason, EndReason.IDLE)
-        trials.check((found["user"], found["end"] in expected) == (None, True), found)
+        trials.check((found["user"], found["end"]) == (None, reason), found)
+        assert site.manage("end_of", session_id(ada)) is reason
 
 
 def test_a_refused_sign_in_keeps_the_visitors_session(

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from .browsing import Browser
+from .browsing import Browser, server_process
 from .ledger import TRIALS, Ledger
-from .places import SECRET, Place, fresh_user
+from .places import Place, fresh_user
 from .visits import PATIENCE
 
-ROOT = Path(__file__).parents[2]
 PEOPLE = 8
 SERVERS = 2
 
@@ -26,18 +22,10 @@ SERVERS = 2
 @pytest.fixture(params=["starlette", "flask"])
 def urls(request: pytest.FixtureRequest, place: Place) -> Iterator[tuple[str, ...]]:
     """Two processes of one framework; they are gone afterwards."""
-    command = [sys.executable, "-m", "tests.fire.serve", request.param]
-    command += [place.url, place.namespace, SECRET]
     with ExitStack() as stack:
-        found = []
-        for _ in range(SERVERS):
-            run = subprocess.Popen(
-                command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-            )
-            stack.enter_context(run)
-            stack.callback(lambda run=run: run.stdin.close())
-            found.append(run)
-        yield tuple(f"http://127.0.0.1:{run.stdout.readline().strip()}" for run in found)
+        yield tuple(
+            stack.enter_context(server_process(request.param, place))[1] for _ in range(SERVERS)
+        )
 
 
 def both(urls: tuple[str, ...], stack: ExitStack) -> list[Browser]:

@@ -16,7 +16,15 @@ import redis
 from tests.server_process import ServerProcess
 
 from .ledger import Ledger
-from .ordeal import Ordeal, at_once, in_time, unavailable, wait_for
+from .ordeal import (
+    Ordeal,
+    at_once,
+    in_time,
+    nothing_leaked,
+    unavailable,
+    under_way,
+    wait_for,
+)
 from .places import Place
 from .test_outage import open_ordeals
 from .visits import Visit, login, logout, read, write
@@ -69,14 +77,37 @@ def endure(
 ) -> None:
     with ExitStack() as stack:
         ordeals = open_ordeals(stack, place, ordeal=Refused)
+        before = under_way(ordeals)
         hurt()
         try:
             at_once(ordeals, "refused", logs_out=logs_out)
         finally:
             mend()
         at_once(ordeals, "mended")
+        nothing_leaked(ordeals, before)
         for each in ordeals:
             with ledger.trials(promise, f"{place.name} {each.site.colour}") as trials:
+                trials.check(True)
+
+
+def turned_away(
+    place: Place, ledger: Ledger, hurt: Callable[[], object], mend: Callable[[], object]
+) -> None:
+    """The outage's rules for a server that turns everybody away."""
+    with ExitStack() as stack:
+        ordeals = open_ordeals(stack, place)
+        before = under_way(ordeals)
+        at_once(ordeals, "before")
+        hurt()
+        try:
+            at_once(ordeals, "away")
+        finally:
+            mend()
+        at_once(ordeals, "recovered")
+        nothing_leaked(ordeals, before)
+        for each in ordeals:
+            colour = f"{place.name} {each.site.colour}"
+            with ledger.trials("outage: no connections", colour) as trials:
                 trials.check(True)
 
 
@@ -120,6 +151,17 @@ def test_a_read_only_redis(on_redis: Any, ledger: Ledger) -> None:
         lambda: client.execute_command("REPLICAOF", "NO", "ONE"),
         logs_out=False,
     )
+
+
+def test_a_redis_without_connections(on_redis: Any, ledger: Ledger) -> None:
+    """`maxclients` is reached: the outage's rules, until there is room."""
+    place, client = on_redis
+
+    def hurt() -> None:
+        client.config_set("maxclients", 1)
+        client.client_kill_filter(_type="normal", skipme=True)
+
+    turned_away(place, ledger, hurt, lambda: client.config_set("maxclients", 10_000))
 
 
 @contextmanager
@@ -174,9 +216,7 @@ def test_a_postgresql_without_connections(
             except psycopg.OperationalError:
                 return
 
-    with ExitStack() as stack:
-        ordeals = open_ordeals(stack, place)
-        at_once(ordeals, "before")
+    def hurt() -> None:
         take_all()
         taken[0].execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
@@ -185,13 +225,12 @@ def test_a_postgresql_without_connections(
         )
         wait_for(lambda: _others(taken) == 0)
         take_all()
-        at_once(ordeals, "away")
+
+    def mend() -> None:
         for each in taken:
             each.close()
-        at_once(ordeals, "recovered")
-        for each in ordeals:
-            with ledger.trials("outage: no connections", f"postgres {each.site.colour}") as trials:
-                trials.check(True)
+
+    turned_away(place, ledger, hurt, mend)
 
 
 def _others(taken: list[Any]) -> int:
