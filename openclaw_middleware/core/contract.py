@@ -158,6 +158,8 @@ class Capabilities:
             otherwise it reserves, ends and activates (never both alive).
         index: sessions can be listed by user.
         limit: "at most N sessions" is atomic with the login.
+        announces: whoever listens is told of sessions that end, by any process; without it, who
+            wants to know has to ask.
     """
 
     name: str
@@ -167,3 +169,4 @@ class Capabilities:
     atomic_succeed: bool = True
     index: bool = True
     limit: bool = True
+    announces: bool = False

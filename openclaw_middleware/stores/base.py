@@ -34,6 +34,7 @@ from ..errors import StoreUnavailable
 
 T = TypeVar("T")
 Body = Callable[..., Steps[T]]
+Heard = Callable[[str | None], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,6 +301,18 @@ class AsyncStore(StoreBodies):
 
     async def stats(self) -> StoreStats:
         return await self._call("stats", self._stats)
+
+    async def listen(self, heard: Heard) -> None:
+        """Hear of sessions that end, until cancelled; only where `capabilities.announces`.
+
+        `heard(None)`: listening has begun, or begun again; what ended before may have been missed.
+        `heard(name)`: a session id (with a dot) that ended, or the tag of a user whose sessions
+        all ended, but possibly one. It is a hint: it may be wrong, come twice, or get lost.
+
+        Raises:
+            StoreUnavailable: the connection cannot be made, or broke.
+        """
+        raise NotImplementedError
 
     async def create_tables(self) -> None:
         return None

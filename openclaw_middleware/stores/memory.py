@@ -6,10 +6,12 @@ Nothing survives a restart and nothing is shared between workers; `capabilities`
 
 from __future__ import annotations
 
+import asyncio
 import heapq
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from ..core.contract import (
@@ -35,7 +37,7 @@ from ..core.contract import (
 )
 from ..core.record import EndReason, Record
 from ..core.steps import Steps
-from .base import AsyncStore, Store, StoreBodies, StoreOptions
+from .base import AsyncStore, Heard, Store, StoreBodies, StoreOptions
 
 # The smallest step by which a spared session is lifted over its user's not-before.
 TICK = 1e-6
@@ -55,6 +57,12 @@ class MemoryState:
     users: dict[str, set[str]] = field(default_factory=dict)
     not_before: dict[str, tuple[float, EndReason]] = field(default_factory=dict)
     earlier_writes: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    listeners: set[Callable[[str], None]] = field(default_factory=set)
+
+    def announce(self, name: str) -> None:
+        """Tell who listens that this session, or this user's, ended."""
+        for listener in tuple(self.listeners):
+            listener(name)
 
 
 class _MemoryBodies(StoreBodies):
@@ -63,6 +71,7 @@ class _MemoryBodies(StoreBodies):
         shared=False,
         durability="nothing survives the process",
         clock="application",
+        announces=True,
     )
 
     def __init__(
@@ -113,6 +122,7 @@ class _MemoryBodies(StoreBodies):
         ended = Ended(record.id, reason, now, now, record.user_id, successor)
         self.state.tombstones[record.id] = (ended, now + self.options.tombstone_retention)
         self._shed()
+        self.state.announce(record.id)
         return ended
 
     def _insert(self, record: Record, now: float) -> Record:
@@ -311,6 +321,7 @@ class _MemoryBodies(StoreBodies):
                 self.state.records[spared.id] = replace(
                     spared, valid_from=max(spared.valid_from, round(not_before + TICK, 6))
                 )
+            self.state.announce(tag)
             return UserEnd(not_before, min(len(live), COUNTED), now)
 
     def _sessions_of(self, tag: str, cursor: str | None, count: int) -> Steps[RecordPage]:
@@ -364,4 +375,18 @@ class MemoryStore(_MemoryBodies, Store):
 
 
 class AsyncMemoryStore(_MemoryBodies, AsyncStore):
-    """Asyncio colour over the same kind of state; no call ever waits."""
+    """Asyncio colour over the same kind of state; no call but `listen` ever waits."""
+
+    async def listen(self, heard: Heard) -> None:
+        loop = asyncio.get_running_loop()
+
+        def tell(name: str) -> None:
+            with suppress(RuntimeError):  # the loop is closed, so nobody listens there any more
+                loop.call_soon_threadsafe(heard, name)
+
+        self.state.listeners.add(tell)
+        try:
+            heard(None)
+            await loop.create_future()
+        finally:
+            self.state.listeners.discard(tell)

@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from . import redis_client as clients
-from .base import AsyncStore, Store
+from . import redis_listening as listening
+from .base import AsyncStore, Heard, Store
 from .per_loop import PerLoop, PerProcess
 from .redis_bodies import RedisBodies as _RedisBodies
 
@@ -38,14 +39,28 @@ class AsyncRedisStore(_RedisBodies, AsyncStore):
 
     _awaited = True
     _own: PerLoop[Any] | None = None
+    _url = ""
 
     def _open(self, url: str) -> None:
+        self._url = url
         self._own = PerLoop(
             lambda: clients.asyncio_client(url), clients.close_asyncio, clients.abandon_asyncio
         )
 
     def _client(self) -> Any:
         return self._ready if self._own is None else self._own.get()
+
+    async def listen(self, heard: Heard) -> None:
+        # A connection that listens can do nothing else, so it is none of the pool's.
+        client = self._ready if self._own is None else clients.asyncio_client(self._url)
+        channel = f"{self.options.namespace}:ended"
+        try:
+            await listening.listen(client, channel, heard, self.options.timeout)
+        except self.driver_errors as error:
+            raise self._failure(error, "listen") from error
+        finally:
+            if client is not self._ready:
+                await clients.close_asyncio(client)
 
     async def close(self) -> None:
         """Close this loop's connections; a ready client is its owner's to close."""

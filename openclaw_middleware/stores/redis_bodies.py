@@ -5,6 +5,7 @@ Keys (`{}` are Cluster hash tags; the user is the shard, anonymous sessions spre
     <ns>:{<tag>}:s:<random>   a user's session        <ns>:s:{<random>}   an anonymous one
     <ns>:{<tag>}:i            ids of the user's live sessions, by deadline
     <ns>:{<tag>}:u            the user's not-before
+    <ns>:ended                the channel on which ids and tags are announced
 
 The engine's expiry only reclaims memory: whether a session is over is compared at every step.
 Nothing is decided here that two requests could disagree on; that is in `redis_scripts`.
@@ -72,6 +73,7 @@ class RedisBodies(StoreBodies):
             durability=_DURABILITY,
             clock="store",
             atomic_succeed=not self._across,
+            announces=self._ready is None or callable(getattr(self._ready, "pubsub", None)),
         )
         self._ended = repr(float(self.options.ended_retention))
         self._tombstone = repr(float(self.options.tombstone_retention))

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from ..core.contract import Capabilities
 from ..core.steps import adrive, drive
 from ..errors import ConfigurationError, MissingDependency, StoreUnavailable
-from .base import AsyncStore, Body, Store, StoreOptions
+from .base import AsyncStore, Body, Heard, Store, StoreOptions
 
 try:
     import sqlalchemy  # noqa: F401  # everything below needs it
@@ -35,6 +35,7 @@ from .sql_bodies import SQLBodies
 from .sql_engines import open_asynchronous, open_blocking
 from .sql_errors import is_deadlock, is_missing_table, is_timeout
 from .sql_flavours import FLAVOURS
+from .sql_listening import DRIVER, listen
 from .sql_loops import LoopEngine, abandon, keep_for_parent
 from .sql_records import on_connection
 from .sql_statements import Statements
@@ -76,6 +77,7 @@ class _SQLStore(SQLBodies):
             shared=memory is None,
             durability=durability if memory is None else "nothing survives the process",
             clock="application" if sqlite else "store",
+            announces=dialect.driver == DRIVER,
         )
         if memory is not None:
             # The database lives as long as one connection to it does.
@@ -234,6 +236,10 @@ class AsyncSQLStore(_SQLStore, AsyncStore):
                     await self.create_tables()
                 elif attempt > REPEATS or not is_deadlock(error):
                     raise
+
+    async def listen(self, heard: Heard) -> None:
+        with self._explained("listen"):
+            await listen(self._engine(), self.tables.channel, heard, self.options.timeout)
 
     async def create_tables(self) -> None:
         engine = self._engine()

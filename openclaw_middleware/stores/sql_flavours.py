@@ -18,6 +18,8 @@ class Flavour:
         lock: makes a SELECT lock its rows.
         earlier: the ids of the last writes, the latest first.
         same_user: compares user ids byte by byte, trailing blanks included.
+        announce: tells who listens of `what`, when the transaction commits; a full queue of the
+            server's must not keep it from committing. Empty where nobody can listen.
     """
 
     now: str
@@ -30,6 +32,7 @@ class Flavour:
     least: str
     earlier: str
     same_user: str = "s.user_id = :user_id"
+    announce: str = ""
 
 
 # NOW() and UTC_TIMESTAMP() stand still within a statement, SYSDATE() runs but is local time:
@@ -61,6 +64,8 @@ FLAVOURS = {
         skip_locked="FOR UPDATE SKIP LOCKED",
         least="LEAST",
         earlier="SUBSTR(write_id || ' ' || earlier_writes, 1, 250)",
+        announce="CASE WHEN PG_NOTIFICATION_QUEUE_USAGE() < 0.5"
+        " THEN PG_NOTIFY('{channel}', {what}) END",
     ),
     "mysql": Flavour(
         now=_MYSQL_NOW,

@@ -209,7 +209,7 @@ class SQLRecords(StoreBodies):
             **parameters,
         )
         if ended and statements.flavour.returning:
-            owner, at = ended[0]
+            owner, at = ended[0][:2]
             return Ended(session_id, reason, at, at, owner, fresh=True)
         row = yield from self._row(session_id)
         if row.id is None or (user_id is not None and row.user_id != user_id):

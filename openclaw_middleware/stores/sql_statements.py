@@ -38,6 +38,7 @@ class Statements:
 
     def __init__(self, tables: Tables, dialect: Dialect, *, own_engine: bool) -> None:
         self.flavour = FLAVOURS[dialect.name]
+        self.channel = tables.channel
         quote = dialect.identifier_preparer.quote
         given = [name for name in RECORD if name not in ("last_active_at", "promoted_at")]
         self._words = {
@@ -69,7 +70,10 @@ class Statements:
         self._users()
         self._purge()
 
-    def _text(self, template: str, *, returning: str = "") -> TextClause:
+    def _text(self, template: str, *, returning: str = "", announcing: str = "") -> TextClause:
+        if announcing and self.flavour.announce:
+            announced = self.flavour.announce.format(channel=self.channel, what=announcing)
+            returning = f"{returning}, {announced}" if returning else announced
         if returning and self.flavour.returning:
             template = f"{template} RETURNING {returning}"
         statement = text(template.format_map(self._words))
@@ -138,15 +142,15 @@ class Statements:
             "UPDATE {s} AS s SET ended_at = {now}, end_reason = :reason, successor = :successor,"
             " {freed}, purge_at = {now} + :retention"
         )
-        self.end = self._text(end + " WHERE s.id = :id AND {alive}", returning="user_id, ended_at")
-        self.end_of = self._text(
-            end + " WHERE s.id = :id AND {same_user} AND {alive}", returning="user_id, ended_at"
-        )
+        told = {"returning": "user_id, ended_at", "announcing": "s.id"}
+        self.end = self._text(end + " WHERE s.id = :id AND {alive}", **told)
+        self.end_of = self._text(end + " WHERE s.id = :id AND {same_user} AND {alive}", **told)
         self.replace = self._text(
-            end + " WHERE s.id = :id AND s.version = :version AND {alive}",
-            returning="user_id, ended_at",
+            end + " WHERE s.id = :id AND s.version = :version AND {alive}", **told
         )
-        self.evict = self._text(end + " WHERE s.id IN :ids AND s.ended_at IS NULL")
+        self.evict = self._text(
+            end + " WHERE s.id IN :ids AND s.ended_at IS NULL", announcing="s.id"
+        )
 
     def _users(self) -> None:
         self.lock_user = self._text("SELECT u.not_before FROM {u} u WHERE u.tag = :tag {lock}")
@@ -172,7 +176,8 @@ class Statements:
         )
         self.end_user = self._text(
             "UPDATE {u} SET not_before = :not_before, end_reason = :reason, purge_at = :not_before"
-            " WHERE tag = :tag"
+            " WHERE tag = :tag",
+            announcing="tag",
         )
 
     def _purge(self) -> None:

@@ -61,6 +61,7 @@ class Tables:
             )
         self.metadata = MetaData()
         self.namespace = namespace
+        self.channel = f"{namespace}_ended"
         # Touches leave every indexed column alone and find room in their own page (HOT).
         options: dict[str, Any] = {"postgresql_with": {"fillfactor": 75}}
         for name in _MYSQL:

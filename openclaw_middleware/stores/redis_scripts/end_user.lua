@@ -31,4 +31,5 @@ if spared then
   end
   enlist(KEYS[2], ARGV[2], spared, ARGV[4])
 end
+announce(KEYS[1], string.match(KEYS[1], '{(.-)}'))
 return {text, math.min(found, 1000), now_text}

@@ -69,6 +69,12 @@ local function keep(key, r, retention)
   expire(key, math.max(deadline(r), now) + retention)
 end
 
+-- Tells who listens that this session, or this user's, ended. It comes after the write and must
+-- never undo it: a server that forbids it is asked by the listeners instead, from time to time.
+local function announce(key, name)
+  redis.pcall('PUBLISH', string.match(key, '^[^:]*') .. ':ended', name)
+end
+
 -- Frees the payload and the rest before the tombstone is written: that works with full memory.
 local function bury(key, index, id, reason, successor, retention)
   redis.call('HDEL', key, 'p', 'v', 'w', 'c', 'a', 'f', 'l', 'i', 'b', 'o', 'g', 's', 'n', 'h',
@@ -81,6 +87,7 @@ local function bury(key, index, id, reason, successor, retention)
   if named(id) then
     redis.call('ZREM', index, id)
   end
+  announce(key, id)
 end
 
 -- A new record from the field, value, ... pairs at the end of ARGV. Its clock starts now, and

@@ -1,0 +1,337 @@
+"""Know when a session ends while somebody holds it open: a socket, a stream.
+
+One watch per event loop serves all holders: it listens where the store announces, else asks at
+intervals, and it minds both deadlines. An announcement is a hint; the record is loaded before
+anybody is told. Nothing here knows ASGI; what a holder does at the end is its own business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from contextlib import suppress
+from contextvars import Context
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from .core.contract import Ended, Live, Loaded
+from .core.desk import Desk
+from .core.events import logger
+from .core.follow import MAX_CHAIN
+from .core.record import EndReason, Record, tag_of
+from .errors import StoreError
+
+# Where the store announces, everything is asked all the same, this many poll intervals apart.
+SAFETY = 12
+# Sessions asked about at once: the rest of the pool is for requests.
+TOGETHER = 4
+# Seconds between attempts to listen; doubled with each failure, up to the second.
+FIRST_RETRY, LAST_RETRY = 0.1, 5.0
+
+
+class Holder(Protocol):
+    """Who holds a session open."""
+
+    def session_ended(self, reason: EndReason) -> None:
+        """The session is over; said once, and nothing is said afterwards."""
+
+    def session_used(self, record: Record) -> None:
+        """Activity was written down; the record as the store has it now."""
+
+
+@dataclass(slots=True, eq=False)
+class Watched:
+    """One session that is held open.
+
+    Attributes:
+        record: as it was last seen.
+        deadline, absolute: by the monotonic clock, when it may have ended, and when it has in any
+            case that is known of.
+        touch_from: when activity is worth writing down again.
+        used: activity waits for being written down.
+        holders: who holds it.
+    """
+
+    record: Record
+    deadline: float = 0.0
+    absolute: float = 0.0
+    touch_from: float = 0.0
+    used: bool = False
+    holders: set[Holder] = field(default_factory=set)
+
+
+class Watch:
+    """All sessions held open in one event loop.
+
+    Args:
+        store: the asyncio store.
+        interval: seconds between two rounds of asking, where nothing is announced.
+    """
+
+    def __init__(self, store: Any, desk: Desk, interval: float) -> None:
+        self._store = store
+        self._desk = desk
+        self._interval = interval
+        self._sessions: dict[str, Watched] = {}
+        self._held: dict[Holder, Watched] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._wake = asyncio.Event()
+        # Hints come before the round, in the order they came in.
+        self._hinted: dict[Watched, None] = {}
+        self._round: dict[Watched, None] = {}
+        self._round_at = 0.0
+        self._listening = False
+        self._retry = FIRST_RETRY
+
+    # -- holders
+
+    def join(self, holder: Holder, record: Record, now: float, *, used: bool) -> None:
+        """Watch the record for this holder; it is looked at anew, since it may have ended already.
+
+        Args:
+            now: the store's time.
+            used: its person has just used it; written down if it is time to.
+        """
+        watched = self._sessions.get(record.id)
+        if watched is None:
+            watched = self._sessions[record.id] = Watched(record)
+            self._see(watched, record, now)
+            self._hint(watched)
+        watched.holders.add(holder)
+        self._held[holder] = watched
+        self._start()
+        if used:
+            self.use(holder)
+
+    async def leave(self, holder: Holder) -> None:
+        """Stop watching for this holder; with the last one everything here ends."""
+        watched = self._held.pop(holder, None)
+        if watched is not None:
+            watched.holders.discard(holder)
+            if not watched.holders:
+                self._forget(watched)
+        if not self._held:
+            await self._stop()
+
+    def use(self, holder: Holder) -> None:
+        """Its person used it: written down soon, at most once per touch interval."""
+        watched = self._held.get(holder)
+        if watched is None or watched.used or self._desk.monotonic() < watched.touch_from:
+            return
+        watched.used = True
+        self._hint(watched)
+
+    def _forget(self, watched: Watched) -> None:
+        del self._sessions[watched.record.id]
+        self._hinted.pop(watched, None)
+        self._round.pop(watched, None)
+
+    def _start(self) -> None:
+        if self._tasks:
+            return
+        self._listening = False
+        self._retry = FIRST_RETRY
+        self._round_at = asyncio.get_running_loop().time() + self._interval
+        bodies = [self._ask()]
+        if self._store.capabilities.announces:
+            bodies.append(self._listen())
+        # Not in the context of the request that happened to be the first.
+        self._tasks = [asyncio.create_task(body, context=Context()) for body in bodies]
+
+    async def _stop(self) -> None:
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    # -- listening
+
+    async def _listen(self) -> None:
+        told = False
+        while True:
+            try:
+                await self._store.listen(self._heard)
+            except Exception as error:
+                if self._listening or not told:
+                    logger.warning("the end of sessions is asked for, not heard of: %s", error)
+                    told = True
+            if self._listening:
+                self._listening = False
+                self._retry = FIRST_RETRY
+            self._come_round(self._interval)
+            await asyncio.sleep(self._retry * random.uniform(0.5, 1))  # noqa: S311  # spreads load
+            self._retry = min(2 * self._retry, LAST_RETRY)
+
+    def _heard(self, name: str | None) -> None:
+        if name is not None and "." in name:
+            if name in self._sessions:
+                self._hint(self._sessions[name])
+            return
+        if name is None:
+            # What ended before was not heard.
+            self._listening = True
+        for watched in self._sessions.values():
+            if name is None or watched.record.tag == name:
+                self._hint(watched)
+
+    def _hint(self, watched: Watched) -> None:
+        self._hinted[watched] = None
+        self._wake.set()
+
+    # -- asking
+
+    async def _ask(self) -> None:
+        loop = asyncio.get_running_loop()
+        tick = 0.0
+        while True:
+            self._wake.clear()
+            if loop.time() >= tick:
+                tick = loop.time() + self._gather()
+            some = self._next()
+            if not some:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout_at(tick):
+                        await self._wake.wait()
+            elif not all(await asyncio.gather(*map(self._judge, some))):
+                self._give_up_round()
+                tick = loop.time() + self._interval
+
+    def _gather(self) -> float:
+        """Put into the round what is due; seconds until there may be more."""
+        now = self._desk.monotonic()
+        if asyncio.get_running_loop().time() >= self._round_at:
+            self._round = dict.fromkeys(self._sessions.values())
+            self._round_at = float("inf")
+            self._come_round(self._interval * (SAFETY if self._listening else 1))
+        soon = self._interval
+        for watched in self._sessions.values():
+            if now >= watched.deadline:
+                self._round[watched] = None
+            else:
+                soon = min(soon, watched.deadline - now)
+        return soon
+
+    def _come_round(self, seconds: float) -> None:
+        """Ask about everything within so many seconds."""
+        self._round_at = min(self._round_at, asyncio.get_running_loop().time() + seconds)
+
+    def _next(self) -> list[Watched]:
+        some: dict[Watched, None] = {}
+        for queue in (self._hinted, self._round):
+            while queue and len(some) < TOGETHER:
+                watched = next(iter(queue))
+                del queue[watched]
+                some[watched] = None
+        return list(some)
+
+    def _give_up_round(self) -> None:
+        """The store is away: that ends no session, but none outlives its absolute deadline."""
+        waiting = [*self._hinted, *self._round]
+        self._hinted.clear()
+        self._round.clear()
+        for watched in waiting:
+            self._without_store(watched)
+        self._come_round(self._interval)
+
+    def _without_store(self, watched: Watched) -> None:
+        now = self._desk.monotonic()
+        # Written down when the store is back, it would count from then.
+        watched.used = False
+        watched.touch_from = max(watched.touch_from, now + self._interval)
+        if now >= watched.absolute:
+            self._end(watched, EndReason.ABSOLUTE)
+
+    async def _judge(self, watched: Watched) -> bool:
+        """Look at the record, writing activity down on the way; False when the store is away."""
+        try:
+            found = await self._follow(watched.record, await self._look(watched))
+        except StoreError:
+            if watched.holders:
+                self._without_store(watched)
+            return False
+        if not watched.holders:
+            return True
+        if not isinstance(found, Live):
+            self._end(watched, found.reason if isinstance(found, Ended) else EndReason.GONE)
+            return True
+        record, rules = found.record, self._desk.rules
+        if found.now >= rules.not_after(record):
+            late = found.now >= record.started + rules.limits_of(record).absolute
+            self._end(watched, EndReason.ABSOLUTE if late else EndReason.IDLE)
+        else:
+            if record.id != watched.record.id:
+                watched = self._move(watched, record)
+            self._see(watched, record, found.now)
+        return True
+
+    async def _look(self, watched: Watched) -> Loaded:
+        record = watched.record
+        used, watched.used = watched.used, False
+        if not used or self._desk.monotonic() >= watched.deadline:
+            found: Loaded = await self._store.load(record.id)
+            return found
+        absolute = record.started + self._desk.rules.limits_of(record).absolute
+        found = await self._store.touch(record.id, not_after=absolute)
+        if isinstance(found, Live):
+            for holder in watched.holders:
+                holder.session_used(found.record)
+        return found
+
+    async def _follow(self, mine: Record, found: Loaded) -> Loaded:
+        """What became of a session that gave way to the same user's next one."""
+        for _ in range(MAX_CHAIN):
+            heir = found.successor if isinstance(found, Ended) else None
+            if heir is None or tag_of(heir) != mine.tag:
+                break
+            further: Loaded = await self._store.load(heir)
+            if isinstance(further, Live) and not self._same_user(mine, further.record):
+                break
+            found = further
+        return found
+
+    def _same_user(self, mine: Record, other: Record) -> bool:
+        return mine.user_id == other.user_id and self._desk.tag(other.user_id) == other.tag
+
+    def _see(self, watched: Watched, record: Record, now: float) -> None:
+        rules = self._desk.rules
+        here = self._desk.monotonic() - now
+        watched.record = record
+        watched.deadline = here + rules.not_after(record)
+        watched.absolute = here + record.started + rules.limits_of(record).absolute
+        watched.touch_from = here + record.last_active_at + rules.touch_every(record)
+
+    def _move(self, watched: Watched, record: Record) -> Watched:
+        """Go on with the successor, which others may be holding already."""
+        self._forget(watched)
+        heir = self._sessions.setdefault(record.id, Watched(record))
+        for holder in watched.holders:
+            heir.holders.add(holder)
+            self._held[holder] = heir
+        watched.holders = set()
+        return heir
+
+    def _end(self, watched: Watched, reason: EndReason) -> None:
+        self._forget(watched)
+        holders, watched.holders = watched.holders, set()
+        for holder in holders:
+            del self._held[holder]
+            holder.session_ended(reason)
+
+
+class Watches:
+    """The watch of each running loop, made when first asked for."""
+
+    def __init__(self, make: Callable[[], Watch]) -> None:
+        self._make = make
+        self._known: dict[asyncio.AbstractEventLoop, Watch] = {}
+
+    def here(self) -> Watch:
+        """The watch of the running loop."""
+        loop = asyncio.get_running_loop()
+        if loop not in self._known:
+            for other in [each for each in self._known if each.is_closed()]:
+                self._known.pop(other, None)
+            self._known[loop] = self._make()
+        return self._known[loop]
