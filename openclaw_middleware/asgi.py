@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 from .answers import Answer, answer_for
 from .asgi_heartbeat import answer_heartbeat, send_answer
+from .asgi_sockets import Line
+from .causes import stems_from
 from .core.events import logger
 from .core.exchange import Exchange
 from .core.headers import Headers
@@ -70,14 +72,15 @@ class SessionMiddleware:
         scope[MANAGER_KEY] = self.runtime
         if self.eager and not exchange.loaded:
             await self.driver.load(exchange)
-        reply = _Reply(self, exchange, scope, send)
+        line = Line(self.runtime, exchange, scope, receive, send)
+        reply = _Reply(self, exchange, scope, line.send)
         try:
-            await self.app(scope, receive, reply.send)
+            await line.run(self.app, scope, reply.send)
         except BaseException as error:
-            if not _stems_from(error, reply.refusal) and not await reply.fail(error):
+            if not stems_from(error, reply.refusal) and not await reply.fail(error):
                 raise
         else:
-            await reply.finish()
+            await reply.finish(over=line.ended is not None)
 
     def _nested(self, scope: Scope) -> Scope:
         """The scope to work in when a session is there already.
@@ -241,12 +244,16 @@ class _Reply:
             except SessionError:
                 logger.exception("a logout of a failed request could not be stored")
 
-    async def finish(self) -> None:
-        """After the last byte: late changes of a stored session, and a touch that could wait."""
+    async def finish(self, *, over: bool = False) -> None:
+        """After the last byte: late changes of a stored session, and a touch that could wait.
+
+        Args:
+            over: the session ended meanwhile, and took its socket or stream with it.
+        """
         x = self._exchange
         if x.closed or self.refusal is not None:
             return
-        if not x.started and not self._socket:
+        if over or (not x.started and not self._socket):
             await self._abandon()
             return
         # A refused handshake takes no cookie along, so nothing may be begun by it.
@@ -256,24 +263,6 @@ class _Reply:
         await self._driver.commit(x, failed=bool(cookieless))
         if x.touch_due():
             await self._driver.touch(x)
-
-
-def _stems_from(error: BaseException, refusal: BaseException | None) -> bool:
-    """Whether it is our own refusal, as such or wrapped by a middleware on its way out."""
-    if refusal is None:
-        return False
-    seen: set[int] = set()
-    waiting: list[BaseException | None] = [error]
-    while waiting:
-        each = waiting.pop()
-        if each is refusal:
-            return True
-        if each is not None and id(each) not in seen:
-            seen.add(id(each))
-            waiting += [each.__cause__, each.__context__]
-            if isinstance(each, BaseExceptionGroup):
-                waiting += each.exceptions
-    return False
 
 
 def get_manager(scope: Any) -> AsyncSessionManager:

@@ -52,6 +52,7 @@ class Options(TypedDict, total=False):
     tombstone_retention: Duration
     skip_paths: Sequence[str]
     passive_paths: Sequence[str]
+    socket_poll_interval: Duration
     client_info: Literal["none", "user_agent", "full"]
     trusted_proxies: Sequence[str]
     identity_key: str | None

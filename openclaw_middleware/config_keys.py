@@ -188,6 +188,12 @@ class Keys(BaseModel):
         description="Path prefixes [none]. Requests below them use the session, but do not count "
         "as activity: polling keeps nobody signed in.",
     )
+    socket_poll_interval: fields.Seconds = Field(
+        5.0,
+        description="Duration [5 seconds]. How often the sessions of open sockets and streams are "
+        "looked at, to close them when it ended; twelve times as long where the store announces "
+        "(Redis, PostgreSQL, memory), since there it is only a safeguard.",
+    )
     client_info: Literal["none", "user_agent", "full"] = Field(
         "none",
         description="none, user_agent or full (with the IP address) [none]. What a session "

@@ -26,6 +26,7 @@ DURATIONS: Mapping[str, str] = MappingProxyType(
         "rotation_interval": "minutes",
         "rotation_grace": "seconds",
         "store_timeout": "seconds",
+        "socket_poll_interval": "seconds",
         "ended_retention": "hours",
         "tombstone_retention": "hours",
         "heartbeat_interval": "seconds",

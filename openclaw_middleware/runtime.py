@@ -35,6 +35,7 @@ from .signing import TokenSigner
 from .stores.base import AsyncStore, Store
 from .stores.memory import AsyncMemoryStore, MemoryStore
 from .stores.url import open_store
+from .watch import Watch, Watches
 
 
 class Runtime:
@@ -69,6 +70,7 @@ class Runtime:
         self.passive = _Paths(settings.passive_paths)
         self.plain_http = PlainHttpNotice()
         self.heartbeat = Heartbeat(settings, self.client) if settings.enable_heartbeat else None
+        self._watches = Watches()
         self._lock = threading.RLock()
         self._blocking: Driver | None = None
         self._asynchronous: AsyncDriver | None = None
@@ -102,6 +104,12 @@ class Runtime:
         if self._blocking is not None and isinstance(self._blocking.store, MemoryStore):
             return AsyncMemoryStore(self.options, state=self._blocking.store.state)
         return open_store(self.settings.store, self.options, "async")
+
+    def watch(self) -> Watch:
+        """What watches the sessions held open in the running event loop."""
+        return self._watches.here(
+            lambda: Watch(self.asynchronous.store, self.desk, self.settings.socket_poll_interval)
+        )
 
     def exchange(
         self,

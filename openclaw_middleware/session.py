@@ -303,6 +303,8 @@ class Session(SessionMapping):
     # -- help
 
     def _mark_explicit(self) -> None:
+        if self._x.started and self._x.state.ending is not None:
+            return  # a logout needs no cookie
         state = self._writable()
         if state.record is None or state.draft is not None:
             state.save_empty = True

@@ -36,8 +36,8 @@ class Holder(Protocol):
     def session_ended(self, reason: EndReason) -> None:
         """The session is over; said once, and nothing is said afterwards."""
 
-    def session_used(self, record: Record) -> None:
-        """Activity was written down; the record as the store has it now."""
+    def session_used(self, last_active_at: float) -> None:
+        """Activity was written down; epoch seconds of it, by the store's clock."""
 
 
 @dataclass(slots=True, eq=False)
@@ -49,7 +49,7 @@ class Watched:
         deadline, absolute: by the monotonic clock, when it may have ended, and when it has in any
             case that is known of.
         touch_from: when activity is worth writing down again.
-        used: activity waits for being written down.
+        used_at: activity that waits for being written down.
         holders: who holds it.
     """
 
@@ -57,7 +57,7 @@ class Watched:
     deadline: float = 0.0
     absolute: float = 0.0
     touch_from: float = 0.0
-    used: bool = False
+    used_at: float | None = None
     holders: set[Holder] = field(default_factory=set)
 
 
@@ -117,10 +117,12 @@ class Watch:
     def use(self, holder: Holder) -> None:
         """Its person used it: written down soon, at most once per touch interval."""
         watched = self._held.get(holder)
-        if watched is None or watched.used or self._desk.monotonic() < watched.touch_from:
+        now = self._desk.monotonic()
+        if watched is None or now < watched.touch_from:
             return
-        watched.used = True
-        self._hint(watched)
+        if watched.used_at is None:
+            self._hint(watched)
+        watched.used_at = now
 
     def _forget(self, watched: Watched) -> None:
         del self._sessions[watched.record.id]
@@ -236,20 +238,17 @@ class Watch:
         self._come_round(self._interval)
 
     def _without_store(self, watched: Watched) -> None:
-        now = self._desk.monotonic()
-        # Written down when the store is back, it would count from then.
-        watched.used = False
-        watched.touch_from = max(watched.touch_from, now + self._interval)
-        if now >= watched.absolute:
+        if watched.holders and self._desk.monotonic() >= watched.absolute:
             self._end(watched, EndReason.ABSOLUTE)
 
     async def _judge(self, watched: Watched) -> bool:
         """Look at the record, writing activity down on the way; False when the store is away."""
         try:
             found = await self._follow(watched.record, await self._look(watched))
-        except StoreError:
-            if watched.holders:
-                self._without_store(watched)
+        except Exception as error:
+            if not isinstance(error, StoreError):
+                logger.exception("session %s cannot be looked at", watched.record.id)
+            self._without_store(watched)
             return False
         if not watched.holders:
             return True
@@ -267,16 +266,18 @@ class Watch:
         return True
 
     async def _look(self, watched: Watched) -> Loaded:
-        record = watched.record
-        used, watched.used = watched.used, False
-        if not used or self._desk.monotonic() >= watched.deadline:
+        record, now = watched.record, self._desk.monotonic()
+        if watched.used_at is None or now >= watched.deadline:
+            watched.used_at = None
             found: Loaded = await self._store.load(record.id)
             return found
         absolute = record.started + self._desk.rules.limits_of(record).absolute
-        found = await self._store.touch(record.id, not_after=absolute)
+        ago = now - watched.used_at
+        found = await self._store.touch(record.id, not_after=absolute, ago=ago)
+        watched.used_at = None
         if isinstance(found, Live):
             for holder in watched.holders:
-                holder.session_used(found.record)
+                holder.session_used(found.record.last_active_at)
         return found
 
     async def _follow(self, mine: Record, found: Loaded) -> Loaded:
@@ -323,15 +324,14 @@ class Watch:
 class Watches:
     """The watch of each running loop, made when first asked for."""
 
-    def __init__(self, make: Callable[[], Watch]) -> None:
-        self._make = make
+    def __init__(self) -> None:
         self._known: dict[asyncio.AbstractEventLoop, Watch] = {}
 
-    def here(self) -> Watch:
+    def here(self, make: Callable[[], Watch]) -> Watch:
         """The watch of the running loop."""
         loop = asyncio.get_running_loop()
         if loop not in self._known:
             for other in [each for each in self._known if each.is_closed()]:
                 self._known.pop(other, None)
-            self._known[loop] = self._make()
+            self._known[loop] = make()
         return self._known[loop]

@@ -70,6 +70,7 @@ DEFAULTS = {
     "tombstone_retention": 86400.0,
     "skip_paths": (),
     "passive_paths": (),
+    "socket_poll_interval": 5.0,
     "client_info": "none",
     "trusted_proxies": (),
     "identity_key": None,

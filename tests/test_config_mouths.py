@@ -80,7 +80,13 @@ CASES |= {
 }
 CASES |= {
     name: ((("seconds", 25), timedelta(seconds=25), 25.0), (("minutes", 0.5), 30, 30.0))
-    for name in ("touch_interval", "rotation_grace", "store_timeout", "heartbeat_interval")
+    for name in (
+        "touch_interval",
+        "rotation_grace",
+        "store_timeout",
+        "heartbeat_interval",
+        "socket_poll_interval",
+    )
 }
 CASES |= {
     "idle_timeout": (

@@ -5,7 +5,6 @@ still stands. What is heard is a hint for somebody else to judge; nothing is loa
 from __future__ import annotations
 
 import asyncio
-import math
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine
