@@ -200,7 +200,9 @@ class Site:
         assert cookie is not None
         return session_id, cookie
 
-    def socket(self, cookie: str, path: str = "/socket", *, watched: bool = True) -> ClientConnection:
+    def socket(
+        self, cookie: str, path: str = "/socket", *, watched: bool = True
+    ) -> ClientConnection:
         """An open socket; the session is being watched unless that is not wanted."""
         held = len(self.watch._held)
         socket = connect(
