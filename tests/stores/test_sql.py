@@ -330,6 +330,7 @@ class TestCosts:
             "high": "tag-user7/",
         }
         extra = {"count": 10, "at": 1.0, "ended": 1.0, "tombstone": 1.0, "not_after": 1e300}
+        extra["ago"] = 0.0
         with lab.other._engine().connect() as connection:
             connection.execute(text("SET enable_seqscan = off" if kind == "postgresql" else "DO 0"))
             for name in ("load", "page", "touch", "due", "due_users"):
