@@ -37,10 +37,9 @@ from ..core.contract import (
 )
 from ..core.record import EndReason, Record
 from ..core.steps import Steps
+from .admission import TICK, counts_from, next_not_before
 from .base import AsyncStore, Heard, Store, StoreBodies, StoreOptions
 
-# The smallest step by which a spared session is lifted over its user's not-before.
-TICK = 1e-6
 COUNTED = 1000
 # Writes a record remembers before its last one: a retry may come after other writers.
 REMEMBERED = 64
@@ -56,6 +55,7 @@ class MemoryState:
     tombstones: OrderedDict[str, tuple[Ended, float]] = field(default_factory=OrderedDict)
     users: dict[str, set[str]] = field(default_factory=dict)
     not_before: dict[str, tuple[float, EndReason]] = field(default_factory=dict)
+    latest: dict[str, float] = field(default_factory=dict)
     earlier_writes: dict[str, tuple[str, ...]] = field(default_factory=dict)
     listeners: set[Callable[[str], None]] = field(default_factory=set)
 
@@ -115,6 +115,7 @@ class _MemoryBodies(StoreBodies):
             members.discard(record.id)
             if not members:
                 del self.state.users[record.tag]
+                self.state.latest.pop(record.tag, None)
 
     def _bury(self, record: Record, reason: EndReason, successor: str | None = None) -> Ended:
         now = self._clock()
@@ -127,9 +128,14 @@ class _MemoryBodies(StoreBodies):
 
     def _insert(self, record: Record, now: float) -> Record:
         record = replace(record, last_active_at=now, promoted_at=now)
-        self.state.records[record.id] = record
         if record.tag:
+            # It was admitted, so it counts from some moment.
+            begins = counts_from(record.valid_from, self._not_before(record.tag), now) or now
+            record = replace(record, valid_from=begins)
+            latest = self.state.latest.get(record.tag, 0.0)
+            self.state.latest[record.tag] = max(begins, latest)
             self.state.users.setdefault(record.tag, set()).add(record.id)
+        self.state.records[record.id] = record
         self._shed()
         return record
 
@@ -151,14 +157,12 @@ class _MemoryBodies(StoreBodies):
         return [record for record in records if self._judge(record, now) is None]
 
     def _admit(
-        self, new: Record, limit: Limit | None, leaving: str | None
+        self, new: Record, limit: Limit | None, leaving: str | None, now: float
     ) -> tuple[Record, ...] | LimitReached | Superseded:
         """Which sessions must end for `new` to be let in, or why it is refused."""
-        now = self._clock()
         if not new.tag:
             return ()
-        not_before = self.state.not_before.get(new.tag)
-        if not_before is not None and new.valid_from <= not_before[0]:
+        if counts_from(new.valid_from, self._not_before(new.tag), now) is None:
             return Superseded(now)
         if limit is None:
             return ()
@@ -172,6 +176,9 @@ class _MemoryBodies(StoreBodies):
 
     def _occupied(self, session_id: str) -> bool:
         return session_id in self.state.records or session_id in self.state.tombstones
+
+    def _not_before(self, tag: str) -> float:
+        return self.state.not_before.get(tag, (0.0, EndReason.GONE))[0]
 
     def _written(self, record: Record, write_id: str) -> bool:
         """Whether this write is one of the record's last."""
@@ -191,7 +198,7 @@ class _MemoryBodies(StoreBodies):
                 return Saved(record.version, now)
             if self._occupied(record.id):
                 return Exists(now)
-            leaving = self._admit(record, limit, None)
+            leaving = self._admit(record, limit, None, now)
             if not isinstance(leaving, tuple):
                 return leaving
             for other in leaving:
@@ -282,7 +289,7 @@ class _MemoryBodies(StoreBodies):
                 return Conflict(found.record, found.now)
             if self._occupied(new.id):
                 return Exists(found.now)
-            leaving = self._admit(new, limit, old_id)
+            leaving = self._admit(new, limit, old_id, found.now)
             if not isinstance(leaving, tuple):
                 return leaving
             self._bury(found.record, reason, new.id)
@@ -309,18 +316,16 @@ class _MemoryBodies(StoreBodies):
         with self.state.lock:
             now = self._clock()
             live = {record.id: record for record in self._live_of(tag, now)}
-            before = self.state.not_before.get(tag)
-            # One tick over the last one at least: who was spared then is lifted by no more.
-            not_before = now if before is None else max(now, round(before[0] + TICK, 6))
+            latest = self.state.latest.get(tag, 0.0)
+            not_before = next_not_before(now, self._not_before(tag), latest)
             spared = self.state.records.get(except_id) if except_id else None
             if spared is not None and (spared.tag != tag or self._judge(spared, now) is not None):
                 spared = None
             self.state.not_before[tag] = (not_before, reason)
             if spared is not None:
                 live.pop(spared.id, None)
-                self.state.records[spared.id] = replace(
-                    spared, valid_from=max(spared.valid_from, round(not_before + TICK, 6))
-                )
+                lifted = round(not_before + TICK, 6)
+                self.state.records[spared.id] = replace(spared, valid_from=lifted)
             self.state.announce(tag)
             return UserEnd(not_before, min(len(live), COUNTED), now)
 

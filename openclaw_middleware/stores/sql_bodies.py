@@ -5,11 +5,10 @@ from __future__ import annotations
 from ..core.contract import RecordPage, StoreStats, UserEnd
 from ..core.record import EndReason
 from ..core.steps import Steps
+from .admission import TICK, next_not_before
 from .sql_logins import SQLLogins, range_of
 from .sql_records import WIDTH, Rows, record_of, well_formed
 
-# The smallest step by which a spared session is lifted over its user's not-before.
-TICK = 1e-6
 COUNTED = 1000
 LOOKED_AT = 5 * COUNTED
 COUNTED_FOR_STATS = 10_000
@@ -29,7 +28,7 @@ class SQLBodies(SQLLogins):
     def _raise_not_before(
         self, tag: str, reason: EndReason, except_id: str | None
     ) -> Steps[UserEnd]:
-        before = yield from self._lock_user(tag)
+        before, latest, _ = yield from self._lock_user(tag)
         spared = except_id if except_id is not None and well_formed(except_id) else ""
         rows: Rows = yield from self._ask(
             self.statements.count_user,
@@ -40,8 +39,7 @@ class SQLBodies(SQLLogins):
             **range_of(tag),
         )
         ended, now = rows[0]
-        # At the same moment as the last one: still above a session that one has spared.
-        not_before = now if before < now else round(before + TICK, 6)
+        not_before = next_not_before(now, before, latest)
         if spared:
             # Before the not-before moves: only a session it had not ended may be spared.
             valid_from = round(not_before + TICK, 6)
@@ -95,7 +93,7 @@ class SQLBodies(SQLLogins):
         """Bury what lies below a not-before, and forget the not-befores nothing needs."""
         statements, options = self.statements, self.options
         rows: Rows = yield from self._ask(statements.due_users, count=SWEPT_USERS, at=at)
-        for tag, not_before, reason in rows:
+        for tag, not_before, reason, latest in rows:
             below: Rows = yield from self._ask(
                 statements.below, not_before=not_before, count=count, **range_of(tag)
             )
@@ -107,7 +105,7 @@ class SQLBodies(SQLLogins):
                     reason=reason,
                     retention=options.tombstone_retention,
                 )
-            kept_until = not_before + options.not_before_retention
+            kept_until = max(not_before, latest) + options.not_before_retention
             if len(below) >= count:
                 continue
             if kept_until <= at:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy.exc import IntegrityError
@@ -20,6 +21,7 @@ from ..core.contract import (
 )
 from ..core.record import EndReason, Record, tag_of
 from ..core.steps import Steps
+from .admission import counts_from
 from .sql_records import FOREVER, Refused, Rows, SQLRecords, earlier_writes, well_formed
 from .sql_statements import RECORD
 
@@ -66,25 +68,28 @@ class SQLLogins(SQLRecords):
         returning = self.statements.flavour.returning
         return inserted[0][0] if returning else (yield from self._now())
 
-    def _lock_user(self, tag: str) -> Steps[float]:
-        """Hold the user's row until the end of the transaction; answers the not-before."""
+    def _lock_user(self, tag: str) -> Steps[tuple[float, float, float]]:
+        """Hold the user's row until the end of the transaction; answers the not-before, the latest
+        moment a session counts from, and the time."""
         while True:
             rows: Rows = yield from self._ask(self.statements.lock_user, tag=tag)
             if rows:
-                return float(rows[0][0])
+                return tuple(rows[0])
             # A new user, or a purge removed the row while we waited for it.
             retention = self.options.not_before_retention
             yield from self._ask(self.statements.add_user, tag=tag, retention=retention)
 
     def _admit(self, record: Record, limit: Limit | None) -> Steps[CreateResult]:
         """Insert under the user's lock, keeping not-before and limit; within a transaction."""
-        not_before = yield from self._lock_user(record.tag)
-        if record.valid_from <= not_before:
+        not_before, _, at = yield from self._lock_user(record.tag)
+        begins = counts_from(record.valid_from, not_before, at)
+        if begins is None:
             found = yield from self._taken(record)
             raise Refused(Superseded(found.now) if isinstance(found, Exists) else found)
-        now = yield from self._insert(record)
+        now = yield from self._insert(replace(record, valid_from=begins))
         if now is None:
             raise Refused((yield from self._taken(record)))
+        yield from self._ask(self.statements.admitted_from, tag=record.tag, latest=begins)
         if limit is None:
             return Saved(record.version, now)
         rows: Rows = yield from self._ask(

@@ -153,10 +153,15 @@ class Statements:
         )
 
     def _users(self) -> None:
-        self.lock_user = self._text("SELECT u.not_before FROM {u} u WHERE u.tag = :tag {lock}")
+        self.lock_user = self._text(
+            "SELECT u.not_before, u.latest, {now} FROM {u} u WHERE u.tag = :tag {lock}"
+        )
         self.add_user = self._text(
-            "INSERT INTO {u} (tag, not_before, end_reason, purge_at)"
-            " VALUES (:tag, 0, '', {now} + :retention) {ignore_user}"
+            "INSERT INTO {u} (tag, not_before, latest, end_reason, purge_at)"
+            " VALUES (:tag, 0, 0, '', {now} + :retention) {ignore_user}"
+        )
+        self.admitted_from = self._text(
+            "UPDATE {u} SET latest = :latest WHERE tag = :tag AND latest < :latest"
         )
         self.surplus = self._text(
             "SELECT s.id FROM {s} s WHERE {of_user} AND s.id <> :new AND {alive}"
@@ -193,7 +198,7 @@ class Statements:
             " ELSE s.ended_at + :tombstone END WHERE s.id IN :ids"
         )
         self.due_users = self._text(
-            "SELECT u.tag, u.not_before, u.end_reason FROM {u} u WHERE u.purge_at <= :at"
+            "SELECT u.tag, u.not_before, u.end_reason, u.latest FROM {u} u WHERE u.purge_at <= :at"
             " ORDER BY u.purge_at LIMIT :count {skip_locked}"
         )
         self.below = self._text(

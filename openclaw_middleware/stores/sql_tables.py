@@ -106,6 +106,7 @@ class Tables:
             self.metadata,
             Column("tag", _plain_id(), primary_key=True),
             Column("not_before", Double, nullable=False),
+            Column("latest", Double, nullable=False),
             Column("end_reason", String(32), nullable=False),
             Column("purge_at", Double, nullable=False),
             Index(f"{namespace}_users_purge_at", "purge_at"),

@@ -71,6 +71,19 @@ class UserConformance:
         assert second.not_before >= first.not_before
         assert isinstance((yield bench.store.create(late)), Superseded)
 
+    @fact("resurrection", "naive or local clocks")
+    def test_end_user_reaches_sessions_of_a_clock_since_put_back(self, bench: Bench) -> Steps[None]:
+        """Made while the clock was ahead, they are ended all the same; a later sign-in lives."""
+        made = yield from bench.lives("ada", "ada")
+        if bench.settable:
+            bench.clock.advance(-7200)
+        ended = yield bench.store.end_user(bench.tag("ada"), EndReason.REVOKED)
+        assert ended.ended == 2
+        assert (yield from bench.census([record.id for record in made])) == []
+        yield from bench.tick()
+        later = yield from bench.live("ada")
+        assert [record.id for record in (yield from bench.listed("ada"))] == [later.id]
+
     @fact("resurrection")
     def test_sign_in_checked_before_is_superseded(self, bench: Bench) -> Steps[None]:
         """At or before not-before a login is refused and leaves nothing; just after, it lives."""

@@ -210,8 +210,8 @@ def test_a_deadlock_is_resolved_and_the_verb_done_again(lab, kind):
             run("SET deadlock_timeout = '15s'")
         run("BEGIN")
         for number in range(5):  # the engine gives up the transaction that changed less
-            run("INSERT INTO {u} (tag, not_before, end_reason, purge_at)"
-                " VALUES (:tag, 0, '', 9e9)", tag=f"heavy{number}")  # fmt: skip
+            run("INSERT INTO {u} (tag, not_before, latest, end_reason, purge_at)"
+                " VALUES (:tag, 0, 0, '', 9e9)", tag=f"heavy{number}")  # fmt: skip
         run("UPDATE {s} SET policy = 'other' WHERE id = :id", id=old.id)
         with lab.store.statements() as sent:
             future = lab.store.start("succeed", old.id, 1, new)

@@ -36,6 +36,9 @@ end
 redis.call('HDEL', KEYS[1], 'z')
 redis.call('HSET', KEYS[1], 'l', now_text, 'm', now_text)
 r.last = now
+if named(id) then
+  hand_out(KEYS[1], KEYS[2], r, ARGV[3])
+end
 enlist(KEYS[3], id, r, ARGV[3])
 keep(KEYS[1], r, ARGV[3])
 return settle(r, KEYS[3], doomed, gone, ARGV[4])

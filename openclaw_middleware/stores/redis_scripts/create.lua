@@ -22,5 +22,6 @@ if refusal then
 end
 enlist(KEYS[3], id, r, ARGV[2])
 redis.call('HSET', KEYS[1], unpack(r.pairs))
+hand_out(KEYS[1], KEYS[2], r, ARGV[2])
 keep(KEYS[1], r, ARGV[2])
 return settle(r, KEYS[3], doomed, gone, ARGV[3])

@@ -8,6 +8,9 @@ local text, at = now_text, now
 if floor and floor.at >= now then
   -- the clock went back, or the last call was this very moment: whom it spared is not spared now
   at = floor.at + TICK
+end
+at = math.max(at, latest(KEYS[1]))
+if at > now then
   text = string.format('%.6f', at)
   at = tonumber(text)
 end
@@ -24,11 +27,9 @@ if ARGV[2] ~= '' then
 end
 redis.call('UNLINK', KEYS[2])
 redis.call('HSET', KEYS[1], 't', text, 'r', ARGV[1])
-expire(KEYS[1], math.max(now, at) + ARGV[3])
+expire(KEYS[1], at + ARGV[3])
 if spared then
-  if spared.from <= at then
-    redis.call('HSET', KEYS[3], 'f', string.format('%.6f', at + TICK))
-  end
+  redis.call('HSET', KEYS[3], 'f', string.format('%.6f', at + TICK))
   enlist(KEYS[2], ARGV[2], spared, ARGV[4])
 end
 announce(KEYS[1], string.match(KEYS[1], '{(.-)}'))

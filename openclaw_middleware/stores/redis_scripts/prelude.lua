@@ -8,7 +8,8 @@
 --   s secret hash   n next hash   h previous hash   m promoted   p payload
 --   k earlier writes, as "|<write id> <version> <time> |..."
 -- A tombstone has e ended at, r reason, x successor, and keeps u. z marks a reservation.
--- A user has a hash (t not-before, r its reason) and an index: id scored by deadline.
+-- A user has a hash (t not-before, r its reason, h the latest moment a session of theirs counts
+-- from) and an index: id scored by deadline.
 
 local time = redis.call('TIME')
 local now_text = time[1] .. '.' .. string.format('%06d', time[2])

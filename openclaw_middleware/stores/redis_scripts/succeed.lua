@@ -27,6 +27,9 @@ if named(ARGV[4]) then
 end
 enlist(KEYS[6], ARGV[4], new, ARGV[5])
 redis.call('HSET', KEYS[4], unpack(new.pairs))
+if named(ARGV[4]) then
+  hand_out(KEYS[4], KEYS[5], new, ARGV[5])
+end
 keep(KEYS[4], new, ARGV[5])
 bury(KEYS[1], KEYS[3], ARGV[1], ARGV[3], ARGV[4], ARGV[6])
 return settle(new, KEYS[6], doomed, gone, ARGV[6])

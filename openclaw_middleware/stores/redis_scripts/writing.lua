@@ -4,7 +4,9 @@
 -- Redis refuses the first write of a script when memory is full, not the later ones. So verbs
 -- that must not fail then free something first, and the others write first what may be refused.
 
+-- These two as in `stores/admission.py`.
 local TICK = 0.000001
+local PUT_BACK = 900
 local FAR = 100000000000
 local REMEMBERED_WRITES = 128
 local REMEMBERED_SECONDS = 30
@@ -90,8 +92,12 @@ local function bury(key, index, id, reason, successor, retention)
   announce(key, id)
 end
 
--- A new record from the field, value, ... pairs at the end of ARGV. Its clock starts now, and
--- nobody can have proved who they are later than now.
+-- The latest moment a session of the user counts from.
+local function latest(user_key)
+  return tonumber(redis.call('HGET', user_key, 'h') or 0) or 0
+end
+
+-- A new record from the field, value, ... pairs at the end of ARGV. Its clock starts now.
 local function newcomer(first)
   local pairs_, t = {}, {}
   for i = first, #ARGV, 2 do
@@ -106,21 +112,43 @@ local function newcomer(first)
   for _, text in ipairs({'l', now_text, 'm', now_text}) do
     pairs_[#pairs_ + 1] = text
   end
-  if r.from > now then
-    r.from = now
-    pairs_[#pairs_ + 1] = 'f'
-    pairs_[#pairs_ + 1] = now_text
-  end
   return r
+end
+
+-- Nobody can have proved who they are later than now; who did so after the clock was put back is
+-- not locked out until it has caught up. The moment the session counts from, or nil: superseded.
+local function counts_from(from, floor)
+  local at = floor and floor.at or 0
+  if from > at then
+    return math.min(from, math.max(now, at + TICK))
+  elseif from <= now and at > now + PUT_BACK then
+    return at + TICK
+  end
+end
+
+-- The user's clock is at the record's moment at least; known as long as such a record may live.
+local function hand_out(key, user_key, r, retention)
+  redis.call('HSET', key, 'f', r.from_text)
+  if r.from > latest(user_key) then
+    redis.call('HSET', user_key, 'h', r.from_text)
+  end
+  local last = math.min(math.max(now, r.from, r.started + r.absolute) + retention, FAR)
+  local left = redis.call('PTTL', user_key)
+  if left < 0 or now * 1000 + left < last * 1000 then
+    expire(user_key, last)
+  end
 end
 
 -- Why the user may not have one more session, or nil and the ids that must end for it.
 -- Writes nothing: the new record is written first, because that may be refused.
 local function admit(r, user_key, index, limit, action, leaving)
   local floor = not_before(user_key)
-  if floor and r.from <= floor.at then
+  local from = counts_from(r.from, floor)
+  if not from then
     return {'superseded', now_text}
   end
+  r.from_text = from == r.from and exact(from) or string.format('%.6f', from)
+  r.from = tonumber(r.from_text)
   local after = '(' .. now_text
   if limit == '' or redis.call('ZCOUNT', index, after, '+inf') < tonumber(limit) then
     return nil, {}, {}
