@@ -15,7 +15,7 @@ from .causes import stems_from
 from .core.events import logger
 from .core.exchange import Exchange
 from .core.headers import Headers
-from .errors import ConfigurationError, SessionError
+from .errors import ConfigurationError, ReauthenticationRequired, SessionError
 from .manager import AsyncSessionManager
 from .runtime import Runtime, runtime_of
 from .session import Session
@@ -228,7 +228,8 @@ class _Reply:
         await self._abandon()
         x = self._exchange
         answer = None
-        if not x.started:
+        # A socket can be closed with a reason at any time.
+        if not x.started or (self._socket and isinstance(error, ReauthenticationRequired)):
             answer = answer_for(error, x.parting_cookies(), x.request.sign_in)
         if answer is None:
             return False

@@ -9,10 +9,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Any
 
-from fastapi import Depends, HTTPException
+from fastapi import Depends
 from fastapi.requests import HTTPConnection
 
-from ..errors import ReauthenticationRequired
 from ..manager import AsyncSessionManager
 from ..session import Session
 from .starlette import SessionMiddleware, get_manager, get_session
@@ -21,7 +20,6 @@ __all__ = [
     "CurrentManager",
     "CurrentSession",
     "RecentLogin",
-    "RecentLoginRequired",
     "SessionMiddleware",
     "get_manager",
     "get_session",
@@ -44,29 +42,6 @@ CurrentManager = Annotated[AsyncSessionManager, Depends(_manager)]
 """The manager of the application's sessions, to list and revoke them."""
 
 
-class RecentLoginRequired(ReauthenticationRequired, HTTPException):
-    """The sign-in that an endpoint demands is missing (401) or too old (403).
-
-    FastAPI answers it like any `HTTPException`. A handler registered for
-    `ReauthenticationRequired` goes before that, to redirect to a sign-in page for instance.
-
-    Attributes:
-        max_age: seconds the sign-in may be old.
-        status_code: 401 when nobody is signed in, 403 when somebody is.
-    """
-
-    def __init__(self, max_age: float, *, signed_in: bool) -> None:
-        late = f"A sign-in within the last {max_age:g} seconds is required"
-        self.max_age = max_age
-        HTTPException.__init__(
-            self,
-            403 if signed_in else 401,
-            detail=late if signed_in else "Not authenticated",
-            # RFC 9110 demands one with every 401; no browser asks for a password on this one.
-            headers=None if signed_in else {"WWW-Authenticate": 'Cookie realm="session"'},
-        )
-
-
 def RecentLogin(max_age: float | timedelta) -> Any:
     """A dependency that demands a sign-in within the last `max_age` seconds.
 
@@ -74,16 +49,14 @@ def RecentLogin(max_age: float | timedelta) -> Any:
         async def change_email(session: Annotated[Session, RecentLogin(300)]) -> ...
 
     Raises (within the request):
-        RecentLoginRequired: answered 401 or 403; see there.
+        ReauthenticationRequired: answered 401, or by sending a person to `login_url`. A handler
+            registered for it goes before that.
     """
 
     async def recent(connection: HTTPConnection) -> Session:
         session = get_session(connection)
-        try:
-            session.require_recent(max_age)
-        except ReauthenticationRequired as error:
-            signed_in = session.user_id is not None
-            raise RecentLoginRequired(error.max_age, signed_in=signed_in) from None
+        await session.aload()
+        session.require_recent(max_age)
         return session
 
     return Depends(recent)

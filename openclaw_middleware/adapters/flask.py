@@ -8,7 +8,10 @@ places, the session the driver made; where no driver runs (`session_transaction(
 
 from __future__ import annotations
 
-from typing import Any, Unpack, cast
+from collections.abc import Callable
+from datetime import timedelta
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar, Unpack, cast
 
 from flask import Flask, Request, Response, current_app, has_app_context, has_request_context
 from flask.globals import request_ctx
@@ -32,6 +35,8 @@ from .flask_config import settings_of
 from .flask_session import FlaskSession, NoSession, TemplateSession
 
 EXTENSION = "openclaw"
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class OpenClaw:
@@ -156,16 +161,19 @@ def _answered(error: Exception) -> Response:
 
 
 def _hear_of_sign_ins(app: Flask) -> None:
-    """Count `login_user()` of whoever is signed in already as a sign-in, too.
+    """Count `login_user()` and `confirm_login()` of whoever is signed in already as sign-ins, too;
+    and tell those apart that Flask-Login's own cookie makes.
 
     Flask-Login, where it is used, sets its key to the same value then, which alone says nothing
     about a password.
     """
     try:
-        from flask_login import user_logged_in
+        from flask_login import user_loaded_from_cookie, user_logged_in, user_login_confirmed
     except ImportError:
         return
     user_logged_in.connect(_renew_sign_in, app)
+    user_login_confirmed.connect(_renew_sign_in, app)
+    user_loaded_from_cookie.connect(_note_remembered, app)
 
 
 def _renew_sign_in(app: Flask, **_: Any) -> None:
@@ -173,6 +181,10 @@ def _renew_sign_in(app: Flask, **_: Any) -> None:
     draft = session._state().draft
     if session.user_id is not None and not (draft is not None and draft.login):
         session.login(session.user_id)
+
+
+def _note_remembered(app: Flask, **_: Any) -> None:
+    get_session().note_remembered()
 
 
 def _forgetting(app: Flask) -> list[tuple[str, str]]:
@@ -223,6 +235,25 @@ def get_session(request: Any = None) -> FlaskSession:
             "cover this path"
         )
     return found
+
+
+def require_recent(max_age: float | timedelta) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Decorate a view that demands a sign-in within the last `max_age` seconds.
+
+    It stands below `@app.route`; `async def` views and `View.decorators` work as well. Whose
+    sign-in is older is answered 401, or sent to `login_url`; an error handler registered for
+    `ReauthenticationRequired` goes before that.
+    """
+
+    def decorate(view: Callable[P, R]) -> Callable[P, R]:
+        @wraps(view)
+        def checked(*args: P.args, **kwargs: P.kwargs) -> R:
+            get_session().require_recent(max_age)
+            return cast("R", current_app.ensure_sync(view)(*args, **kwargs))
+
+        return checked
+
+    return decorate
 
 
 def get_manager(app: Flask | None = None) -> SessionManager:

@@ -17,26 +17,11 @@ from ..core.policy import CUSTOM_PERSISTENT
 from ..errors import ConfigurationError
 from ..session import Session
 from .flask_config import PERMANENT
-
-REMEMBER = "_remember"
-"""What Flask-Login is to do with its own cookie; "clear": leave it out of account."""
+from .flask_remembered import Remembered
 
 
-class FlaskSession(Session, SessionMixin):
+class FlaskSession(Remembered, SessionMixin):
     """A `Session` with the members of Flask's `SessionMixin`, and `sid`."""
-
-    # Flask-Login asks for this key after each request, also of pages that leave the session alone;
-    # and its own long-lived cookie must sign nobody in where a fresh sign-in is asked for.
-
-    def __contains__(self, key: object) -> bool:
-        if key == REMEMBER and self._loaded().lapse is not None:
-            return False
-        return super().__contains__(key)
-
-    def __getitem__(self, key: str) -> Any:
-        if key == REMEMBER and self._loaded().lapse is not None:
-            return "clear"
-        return super().__getitem__(key)
 
     @property
     def permanent(self) -> bool:

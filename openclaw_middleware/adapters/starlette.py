@@ -6,11 +6,16 @@ request does is the ASGI driver's; no session logic in here.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
+from functools import wraps
+from inspect import iscoroutinefunction
 from types import MappingProxyType
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 from starlette.datastructures import Secret
+from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp
 
 from ..asgi import SessionMiddleware as AsgiMiddleware
@@ -21,7 +26,9 @@ from ..core.policy import Policy
 from ..errors import ConfigurationError
 from ..runtime import Runtime, make_desk, register
 
-__all__ = ["SessionMiddleware", "get_manager", "get_session"]
+__all__ = ["SessionMiddleware", "get_manager", "get_session", "require_recent"]
+
+E = TypeVar("E", bound=Callable[..., Any])
 
 
 class _Unset:
@@ -161,3 +168,41 @@ def _translated(given: dict[str, Any]) -> dict[str, Any]:
             f"browsers drop a cookie), or None for a browser-session cookie, not {age!r}"
         )
     return {**found, "idle_timeout": None, "absolute_timeout": age}
+
+
+def require_recent(max_age: float | timedelta) -> Callable[[E], E]:
+    """Decorate an endpoint that demands a sign-in within the last `max_age` seconds.
+
+    For functions and methods that are given a request or a WebSocket, `async def` or not. Whose
+    sign-in is older is answered 401, or sent to `login_url`; an exception handler registered for
+    `ReauthenticationRequired` goes before that.
+    """
+
+    def decorate(endpoint: E) -> E:
+        if iscoroutinefunction(endpoint):
+
+            @wraps(endpoint)
+            async def awaited(*args: Any, **kwargs: Any) -> Any:
+                session = get_session(_connection(args, kwargs))
+                await session.aload()
+                session.require_recent(max_age)
+                return await endpoint(*args, **kwargs)
+
+            return awaited  # type: ignore[return-value]  # the same but for its name
+
+        @wraps(endpoint)
+        def called(*args: Any, **kwargs: Any) -> Any:
+            get_session(_connection(args, kwargs)).require_recent(max_age)
+            return endpoint(*args, **kwargs)
+
+        return called  # type: ignore[return-value]  # the same but for its name
+
+    return decorate
+
+
+def _connection(args: tuple[Any, ...], kwargs: dict[str, Any]) -> HTTPConnection:
+    """The request or WebSocket among an endpoint's arguments."""
+    for each in (*args, *kwargs.values()):
+        if isinstance(each, HTTPConnection):
+            return each
+    raise TypeError("require_recent decorates endpoints that are given a request or a WebSocket")

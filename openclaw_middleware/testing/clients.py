@@ -127,7 +127,7 @@ def _set_cookie(client: Any, name: str, value: str) -> None:
     elif hasattr(client, "set_cookie"):
         client.set_cookie(name, value)
     elif hasattr(client.cookies, "set"):
-        client.cookies.set(name, value)
+        client.cookies.set(name, value, domain=_domain(client.base_url.host))
     else:
         client.cookies[name] = value
 
@@ -137,12 +137,16 @@ def _as_if_answered(client: Any, name: str, value: str) -> Cookie:
 
     WebTest's own `set_cookie` quotes the value and files it under another domain.
     """
-    host = client.extra_environ.get("HTTP_HOST", "localhost").partition(":")[0]
-    domain = host if "." in host else f"{host}.local"
+    domain = _domain(client.extra_environ.get("HTTP_HOST", "localhost").partition(":")[0])
     return Cookie(
         0, name, value, None, False, domain, False, False, "/", True,
         False, None, True, None, None, {},
     )  # fmt: skip
+
+
+def _domain(host: str) -> str:
+    """Where jars file the cookies of a host."""
+    return host if "." in host else f"{host}.local"
 
 
 def _get_cookie(client: Any, name: str) -> str | None:

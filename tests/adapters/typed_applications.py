@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Coroutine
 from typing import Annotated, Any, assert_type
 
 from fastapi import FastAPI, WebSocket
@@ -13,7 +14,12 @@ from starlette.routing import Route
 
 from openclaw_middleware import AsyncSessionManager, Session, SessionInfo, SessionSettings
 from openclaw_middleware.adapters.fastapi import CurrentManager, CurrentSession, RecentLogin
-from openclaw_middleware.adapters.starlette import SessionMiddleware, get_manager, get_session
+from openclaw_middleware.adapters.starlette import (
+    SessionMiddleware,
+    get_manager,
+    get_session,
+    require_recent,
+)
 
 settings = SessionSettings(secret_key="0" * 32, store="memory://", idle_timeout=600)
 
@@ -34,6 +40,13 @@ async def home(request: Request) -> Response:
     assert_type(page.items, tuple[SessionInfo, ...])
     return PlainTextResponse(session["theme"])
 
+
+@require_recent(300)
+async def delete(request: Request) -> Response:
+    return PlainTextResponse("gone")
+
+
+endpoint: Callable[[Request], Coroutine[Any, Any, Response]] = delete
 
 app = Starlette(
     routes=[Route("/", home)],

@@ -77,7 +77,7 @@ class FlaskRunner:
         self.app = Flask("scenarios", static_folder=None)
         OpenClaw(self.app, sessions=world.runtime("sync"))
         for rule in ("/", "/<path:path>"):
-            self.app.add_url_rule(rule, "view", self._view)
+            self.app.add_url_rule(rule, "view", self._view, methods=["GET", "POST"])
 
     def _view(self, path: str = "") -> FlaskResponse:
         reply = answer(request.environ["call"].handler, get_session)

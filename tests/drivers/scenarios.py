@@ -7,6 +7,7 @@ nothing, but all runners must agree.
 from __future__ import annotations
 
 from .scenarios_answers import CACHES, FAILURES, OUTAGES, STREAMS
+from .scenarios_areas import AREAS, RECENT
 from .scenarios_identity import ENDINGS, IDENTITIES
 from .scenarios_visits import BUDGET, COOKIES, DATA
 from .steps import Scenario, Step
@@ -23,4 +24,6 @@ SCENARIOS: tuple[Scenario, ...] = (
     *CACHES,
     *STREAMS,
     *OUTAGES,
+    *AREAS,
+    *RECENT,
 )

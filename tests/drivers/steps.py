@@ -53,6 +53,7 @@ class Step:
     browser: str = "a"
     method: str = "GET"
     path: str = "/"
+    query: str = ""
     headers: tuple[tuple[str, str], ...] = ()
     sends: Callable[[World], str] | None = None
     before: Callable[[World], object] | None = None

@@ -11,6 +11,7 @@ from .scenarios import SCENARIOS, Scenario, Step
 from .world import COOKIE, Call, Response, Runner, World
 
 Account = list[dict[str, Any]]
+_TOLD = ("cache-control", "retry-after", "location", "www-authenticate")
 
 
 def account(runner: Any, scenario: Scenario) -> Account:
@@ -30,7 +31,7 @@ def perform(world: World, runner: Runner, step: Step, at: int) -> dict[str, Any]
     cookies = step.sends(world) if step.sends is not None else browser.header
     headers = (*step.headers, ("cookie", cookies)) if cookies else step.headers
     world.trips.reset()
-    response = runner.request(Call(step.handler, step.method, step.path, headers))
+    response = runner.request(Call(step.handler, step.method, step.path, headers, step.query))
     trips = world.trips.total
     browser.take(response)
     where = f"{runner.name}, step {at}"
@@ -40,7 +41,7 @@ def perform(world: World, runner: Runner, step: Step, at: int) -> dict[str, Any]
     if step.eager is None:
         told["trips"] = trips
     if step.raises is None:
-        told["headers"] = {name: response.one(name) for name in ("cache-control", "retry-after")}
+        told["headers"] = {name: response.one(name) for name in _TOLD}
         told["vary"] = sorted(v.strip().lower() for v in (response.one("vary") or "").split(","))
         told["cookies"] = response.all("set-cookie")
         told["body"] = response.body

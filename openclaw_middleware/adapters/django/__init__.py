@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ...errors import ConfigurationError, MissingDependency
+from .views import RecentLoginMixin, require_recent
 
 try:
     import django  # noqa: F401  # everything in here needs it
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from ...manager import AsyncSessionManager, SessionManager
     from .session import DjangoSession
 
-__all__ = ["aget_manager", "get_manager", "get_session"]
+__all__ = ["RecentLoginMixin", "aget_manager", "get_manager", "get_session", "require_recent"]
 
 
 def get_session(request: Any) -> DjangoSession:

@@ -36,8 +36,8 @@ def _lines(error: ConfigurationError) -> list[str]:
 
 
 def check_level(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
-    """E002: two session middlewares. W001, W002: half installed. W003, I001: what the engine level
-    does not keep."""
+    """E002: two session middlewares. W001, W002: half installed. E005, W003, W007, I001: what the
+    engine level does not keep."""
     ours, stock = OURS in settings.MIDDLEWARE, STOCK in settings.MIDDLEWARE
     engine = settings.SESSION_ENGINE == ENGINE
     found: list[CheckMessage] = []
@@ -82,12 +82,32 @@ def _engine_level() -> list[CheckMessage]:
         )
     ]
     deployment = _deployment()
-    if deployment is not None and deployment.settings.rotation_interval is not None:
+    if deployment is None:
+        return found
+    hint = f"Put {OURS!r} into MIDDLEWARE in place of {STOCK!r}."
+    if deployment.settings.policy_paths:
+        found.append(
+            Error(
+                "policy_paths protects nothing under Django's session middleware, which does not "
+                "say what path a session is used on.",
+                hint=hint,
+                id="openclaw.E005",
+            )
+        )
+    if deployment.settings.rotation_interval is not None:
         found.append(
             Warning(
                 "rotation_interval has no effect under Django's session middleware.",
-                hint=f"Put {OURS!r} into MIDDLEWARE in place of {STOCK!r}.",
+                hint=hint,
                 id="openclaw.W003",
+            )
+        )
+    if deployment.settings.enable_heartbeat:
+        found.append(
+            Warning(
+                "The heartbeat is enabled, but cannot be served under Django's session middleware.",
+                hint=hint,
+                id="openclaw.W007",
             )
         )
     return found

@@ -49,10 +49,29 @@ def test_a_sound_project_has_none() -> None:
             },
             "openclaw.W003",
         ),
+        (
+            {
+                "MIDDLEWARE": STOCK,
+                "OPENCLAW": {"STORE": "memory://", "POLICY_PATHS": {"/admin": "nist_aal3"}},
+            },
+            "openclaw.E005",
+        ),
+        (
+            {
+                "MIDDLEWARE": STOCK,
+                "OPENCLAW": {"STORE": "memory://", "ENABLE_HEARTBEAT": True},
+            },
+            "openclaw.W007",
+        ),
     ],
 )  # fmt: skip
 def test_each_has_its_id(given: dict[str, Any], expected: str) -> None:
     assert expected in ids(**given)
+
+
+def test_what_the_engine_level_lacks_is_no_fault_of_the_middleware() -> None:
+    wanted = {"POLICY_PATHS": {"/admin": "nist_aal3"}, "ENABLE_HEARTBEAT": True}
+    assert ids(OPENCLAW={"STORE": "memory://", "ROTATION_INTERVAL_MINUTES": 5, **wanted}) == set()
 
 
 def test_deployment_checks() -> None:
