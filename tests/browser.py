@@ -3,6 +3,16 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.servers import Servers, in_ci
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 NAME, PACKAGE = "Chromium", "chromium"
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -14,3 +24,24 @@ OPTIONS = ("--no-sandbox", "--disable-dev-shm-usage")
 def find_chromium() -> str | None:
     """Return the program's path, or None where there is none."""
     return next(filter(None, map(shutil.which, PROGRAMS)), None)
+
+
+@contextmanager
+def chromium(servers: Servers, *options: str) -> Iterator[Browser]:
+    """A running browser; without one the test is skipped, and fails where `CI=true`.
+
+    Playwright keeps an event loop running in this thread meanwhile: no test can run one of its own.
+    """
+    from playwright.sync_api import sync_playwright
+
+    program = find_chromium()
+    if program is None:
+        servers.missing.add(NAME)
+        reason = f"{NAME} not found: install {PACKAGE}"
+        if in_ci():
+            pytest.fail(reason, pytrace=False)
+        pytest.skip(reason)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=[*OPTIONS, *options])
+        yield browser
+        browser.close()

@@ -1,7 +1,8 @@
 """Build the wheel, install it where nothing else is, and import it there.
 
 What users get is the wheel, and many get it without a single extra: so every file of the package
-must be in it, and the package and its command line must work with the core dependencies alone.
+must be in it (but what the browser client is made of), and the package and its command line must
+work with the core dependencies alone.
 """
 
 import os
@@ -53,7 +54,7 @@ def files_of_package() -> set[str]:
     return {
         path.relative_to(ROOT).as_posix()
         for path in PACKAGE.rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
+        if path.is_file() and not {"__pycache__", "client_source"} & set(path.parts)
     }
 
 

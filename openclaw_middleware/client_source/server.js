@@ -1,0 +1,76 @@
+/**
+ * The requests, and what their answers are: a judgement of the server's, or none.
+ *
+ * Only JSON of the documented form is a judgement. A redirect, or a page answered with 200, is the
+ * login page of something in between. Everything else says nothing about the session.
+ */
+
+import { mono, wall } from "./clock.js";
+
+/**
+ * What `status`, `heartbeat` and `logout` answer. Times are in seconds. For a login page, `now` is
+ * 0, and all else is missing.
+ * @typedef {object} Answer
+ * @property {"active" | "stale" | "anonymous" | "ended" | "replaced" | "login_page"} state
+ * @property {string | null} [reason]
+ * @property {number} now
+ * @property {string | null} [session]
+ * @property {boolean} signed_in
+ * @property {number | null} [idle_left]
+ * @property {number | null} [absolute_left]
+ * @property {number} warning_lead
+ * @property {number} absolute_warning_lead
+ * @property {number} heartbeat_interval
+ * @property {number | null} [next_heartbeat]
+ * @property {boolean} [extended]
+ */
+
+/**
+ * `answer` is missing where there was no judgement: `status` is then the HTTP status, 0 for none,
+ * and `wait` the seconds the server asked for. `then` is when the answer's `now` was, on our wall
+ * clock.
+ * @typedef {object} Reply
+ * @property {Answer} [answer]
+ * @property {number} then
+ * @property {number} status
+ * @property {number} wait
+ */
+
+/** Milliseconds after which a request without an answer has failed. */
+const PATIENCE = 10000;
+
+/**
+ * Ask, and never throw. A GET without a `body`, else a POST.
+ * @param {string} url
+ * @param {object} [body]
+ * @returns {Promise<Reply>}
+ */
+export async function ask(url, body) {
+  const sent = mono();
+  /** @type {Reply} */
+  const reply = { then: 0, status: 0, wait: 0 };
+  try {
+    const response = await fetch(url, {
+      method: body && "POST",
+      headers: { "content-type": "application/json", "x-session-client": "1" },
+      body: JSON.stringify(body),
+      cache: "no-store",
+      redirect: "manual",
+      keepalive: true,
+      signal: AbortSignal.timeout(PATIENCE),
+    });
+    const { status, type } = response;
+    reply.status = status;
+    reply.wait = Number(response.headers.get("retry-after")) || 0;
+    const text = await response.text();
+    reply.then = wall() - (mono() - sent) / 2;
+    if (status == 200 || type == "opaqueredirect") {
+      reply.answer = /** @type {Answer} */ ({ state: "login_page", now: 0 });
+    }
+    if (status == 200 || status == 401) {
+      const answer = JSON.parse(text);
+      reply.answer = answer?.state && answer.now > 0 ? answer : undefined;
+    }
+  } catch {} // the network's failure, or text that is not JSON
+  return reply;
+}
