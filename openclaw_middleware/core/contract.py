@@ -44,9 +44,14 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """No such record, malformed id included; the answer to a guess and to a purged record."""
+    """No such record, malformed id included; the answer to a guess and to a purged record.
+
+    Attributes:
+        fault: what is under this id is no record of ours, and why; empty: nothing is.
+    """
 
     now: float
+    fault: str = ""
 
 
 @dataclass(frozen=True, slots=True)

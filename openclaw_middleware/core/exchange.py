@@ -186,7 +186,9 @@ class Exchange(Outgoing):
 
     def _load(self, token: Token) -> Steps[None]:
         found = yield from self.trip("load", token.id)
-        if isinstance(found, Missing):
+        if isinstance(found, Missing) and found.fault:
+            self._unreadable(token.id, None, found.fault)
+        elif isinstance(found, Missing):
             self._bury(EndReason.GONE)
         elif isinstance(found, Ended):
             self._bury(found.reason)
@@ -240,24 +242,22 @@ class Exchange(Outgoing):
         try:
             opened = self.desk.sealer.unseal(record)
         except CodecError as error:
-            self._unreadable(record, error)
+            self._unreadable(record.id, record.user_id, str(error))
             return None
 
         def read() -> Content:
             try:
                 data, meta = opened.decode()
             except CodecError as error:
-                self._unreadable(record, error)
+                self._unreadable(record.id, record.user_id, str(error))
                 raise
             return data, meta
 
         return read
 
-    def _unreadable(self, record: Record, error: Exception) -> None:
-        ev.logger.warning("session %s cannot be read: %s", record.id, error)
-        self.emit(
-            ev.RecordUnreadable(session_id=record.id, user_id=record.user_id, fault=str(error))
-        )
+    def _unreadable(self, session_id: str, user_id: str | None, fault: str) -> None:
+        ev.logger.warning("session %s cannot be read: %s", session_id, fault)
+        self.emit(ev.RecordUnreadable(session_id=session_id, user_id=user_id, fault=fault))
 
     def _bury(self, reason: EndReason) -> None:
         self.dead = True

@@ -154,11 +154,11 @@ def answer(session_id: str, raw: list[Any]) -> Answer:
         try:
             return Live(record(session_id, raw[2]), now)
         except (TypeError, ValueError):
-            return Missing(now)
+            return Missing(now, "a field is damaged")
     if what == b"saved":
         return Saved(int(raw[2]), now, tuple(member.decode() for member in raw[3]))
     if what == b"missing":
-        return Missing(now)
+        return Missing(now, decode(raw[2]) if len(raw) > 2 else "")
     if what == b"ended":
         user, successor = raw[4], raw[5]
         return Ended(
@@ -174,6 +174,6 @@ def answer(session_id: str, raw: list[Any]) -> Answer:
         try:
             return Conflict(record(session_id, raw[2]), now)
         except (TypeError, ValueError):
-            return Missing(now)
+            return Missing(now, "a field is damaged")
     refusal = _REFUSALS.get(what)
     return None if refusal is None else refusal(now)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from ..core.contract import RecordPage, StoreStats, UserEnd
+from ..core.contract import Live, RecordPage, StoreStats, UserEnd
 from ..core.record import EndReason
 from ..core.steps import Steps
 from .admission import TICK, next_not_before
 from .sql_logins import SQLLogins, range_of
-from .sql_records import WIDTH, Rows, record_of, well_formed
+from .sql_records import Rows, well_formed
+from .sql_rows import WIDTH, are_numbers, live
 
 COUNTED = 1000
 LOOKED_AT = 5 * COUNTED
@@ -59,9 +60,11 @@ class SQLBodies(SQLLogins):
             bounds["low"] = max(bounds["low"], cursor)
         count = max(count, 1)
         rows: Rows = yield from self._ask(self.statements.page, tag=tag, count=count + 1, **bounds)
-        records = tuple(record_of(row) for row in rows if row.id is not None)
-        more = records[count - 1].id if len(records) > count else None
-        return RecordPage(records[:count], rows[0][WIDTH], more)
+        found = [row for row in rows if row.id is not None]
+        more = found[count - 1].id if len(found) > count else None
+        answers = map(live, found[:count])
+        records = tuple(answer.record for answer in answers if isinstance(answer, Live))
+        return RecordPage(records, rows[0][WIDTH], more)
 
     def _purge_expired(self, limit: int) -> Steps[int]:
         at = yield from self._now()
@@ -94,6 +97,10 @@ class SQLBodies(SQLLogins):
         statements, options = self.statements, self.options
         rows: Rows = yield from self._ask(statements.due_users, count=SWEPT_USERS, at=at)
         for tag, not_before, reason, latest in rows:
+            if not are_numbers(not_before, latest):
+                later = at + options.not_before_retention
+                yield from self._ask(statements.postpone_user, tag=tag, purge_at=later)
+                continue
             below: Rows = yield from self._ask(
                 statements.below, not_before=not_before, count=count, **range_of(tag)
             )

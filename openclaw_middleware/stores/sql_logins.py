@@ -21,8 +21,10 @@ from ..core.contract import (
 )
 from ..core.record import EndReason, Record, tag_of
 from ..core.steps import Steps
+from ..errors import StoreUnavailable
 from .admission import counts_from
-from .sql_records import FOREVER, Refused, Rows, SQLRecords, earlier_writes, well_formed
+from .sql_records import Refused, Rows, SQLRecords, well_formed
+from .sql_rows import FOREVER, are_numbers, earlier_writes, judge
 from .sql_statements import RECORD
 
 
@@ -73,6 +75,13 @@ class SQLLogins(SQLRecords):
         moment a session counts from, and the time."""
         while True:
             rows: Rows = yield from self._ask(self.statements.lock_user, tag=tag)
+            if rows and not are_numbers(*rows[0]):
+                # Whether the user was logged out everywhere cannot be known.
+                raise StoreUnavailable(
+                    f"the row of user tag {tag} is damaged",
+                    store=self.capabilities.name,
+                    operation="create",
+                )
             if rows:
                 return tuple(rows[0])
             # A new user, or a purge removed the row while we waited for it.
@@ -136,7 +145,7 @@ class SQLLogins(SQLRecords):
         )
         if not replaced:
             row = yield from self._row(old_id)
-            found = self._judge(row)
+            found = judge(row)
             if isinstance(found, Live):
                 raise Refused(Conflict(found.record, found.now))
             ours = yield from self._taken(new)

@@ -30,18 +30,13 @@ from ..core.contract import (
 from ..core.record import EndReason, Record, tag_of
 from ..core.steps import Steps
 from .base import StoreBodies
-from .sql_statements import RECORD, Statements
+from .sql_rows import FOREVER, earlier_writes, judge, live
+from .sql_statements import Statements
 from .sql_tables import ID_LENGTH
 
 T = TypeVar("T")
 Rows = Sequence[Any]
 
-# Not every engine keeps an infinite number; no sum of this one overflows.
-FOREVER = 1e300
-# Columns of a record, in order; what else a statement answers comes behind them.
-WIDTH = len(RECORD)
-
-_IDLE, _ABSOLUTE = RECORD.index("idle_timeout"), RECORD.index("absolute_timeout")
 well_formed = re.compile(rf"[!-~]{{1,{ID_LENGTH}}}").fullmatch
 
 
@@ -93,37 +88,10 @@ class SQLRecords(StoreBodies):
         )
         return rows[0]
 
-    def _judge(self, row: Any, not_after: float = math.inf) -> Loaded:
-        """The one place that tells a live record from one that is over.
-
-        SQLite lets anybody put text where a number belongs: such a row is no record of ours.
-        """
-        try:
-            return self._judged(row, not_after)
-        except (TypeError, ValueError):
-            return Missing(row.now)
-
-    def _judged(self, row: Any, not_after: float) -> Loaded:
-        now = row.now
-        if row.id is None:
-            return Missing(now)
-        if row.ended_at is not None:
-            reason = _reason(row.end_reason)
-            return Ended(row.id, reason, row.ended_at, now, row.user_id, row.successor)
-        record = record_of(row)
-        if row.not_before is not None and record.valid_from <= row.not_before:
-            return Ended(record.id, _reason(row.user_reason), row.not_before, now, record.user_id)
-        expired = record.expired(now)
-        if expired is None and now >= not_after:
-            expired = EndReason.ABSOLUTE
-        if expired is None:
-            return Live(record, now)
-        return Ended(record.id, expired, min(record.deadline, not_after), now, record.user_id)
-
     def _load(self, session_id: str) -> Steps[Loaded]:
         if not well_formed(session_id):
             return Missing((yield from self._now()))
-        return self._judge((yield from self._row(session_id)))
+        return judge((yield from self._row(session_id)))
 
     def _save(
         self, record: Record, write_id: str, active: bool, not_after: float
@@ -152,7 +120,7 @@ class SQLRecords(StoreBodies):
             now = written[0][0] if statements.flavour.returning else (yield from self._now())
             return Saved(record.version + 1, now)
         row = yield from self._row(record.id)
-        found = self._judge(row, not_after)
+        found = judge(row, not_after)
         if not isinstance(found, Live):
             return found
         if write_id == row.write_id:
@@ -186,9 +154,9 @@ class SQLRecords(StoreBodies):
             statement, id=session_id, tag=tag_of(session_id), **parameters
         )
         if changed and self.statements.flavour.returning:
-            return Live(record_of(changed[0]), changed[0][WIDTH])
+            return live(changed[0])
         # The deadline of a change that took place is over for later ones, not for this one.
-        return self._judge((yield from self._row(session_id)), math.inf if changed else deadline)
+        return judge((yield from self._row(session_id)), math.inf if changed else deadline)
 
     def _end(self, session_id: str, reason: EndReason, user_id: str | None) -> Steps[EndResult]:
         return self._write(self._bury(session_id, reason, user_id))
@@ -214,7 +182,7 @@ class SQLRecords(StoreBodies):
         row = yield from self._row(session_id)
         if row.id is None or (user_id is not None and row.user_id != user_id):
             return Missing(row.now)
-        found = self._judge(row)
+        found = judge(row)
         if ended:
             at = row.now if row.ended_at is None else row.ended_at
             return Ended(session_id, reason, at, row.now, row.user_id, fresh=True)
@@ -242,26 +210,6 @@ def on_connection(connection: Any, steps: Steps[T], deadline: float = math.inf) 
         return done.value  # type: ignore[no-any-return]  # StopIteration.value is untyped
 
 
-def record_of(row: Any) -> Record:
-    values = list(row[:WIDTH])
-    for position in (_IDLE, _ABSOLUTE):
-        if values[position] >= FOREVER:
-            values[position] = math.inf
-    return Record(*values)
-
-
-def earlier_writes(row: Any) -> list[str]:
-    """The ids of the writes before the last one, the latest first."""
-    return (row.earlier_writes or "").split()
-
-
 def _storable(user_id: str) -> bool:
     """Every engine can keep it, so that a record could be this user's."""
     return "\0" not in user_id and not any("\ud800" <= char <= "\udfff" for char in user_id)
-
-
-def _reason(stored: str) -> EndReason:
-    try:
-        return EndReason(stored)
-    except ValueError:  # written by a newer release
-        return EndReason.GONE

@@ -345,6 +345,27 @@ class TestCosts:
             connection.invalidate()
 
 
+class TestDamage:
+    @pytest.mark.parametrize("column", ["payload", "secret_hash"])
+    def test_a_row_that_is_no_record_is_missing_with_a_fault(self, lab, column):
+        """Every verb says so, and a listing goes on behind it."""
+        record, other = lab.live("ada"), lab.live("ada")
+        lab.sql(f"UPDATE {{s}} SET {column} = NULL WHERE id = :id", id=record.id)
+        for answer in (
+            lab.store.load(record.id),
+            lab.store.touch(record.id),
+            lab.store.rotate(record.id, generation=7),
+        ):
+            assert isinstance(answer, Missing)
+            assert column in answer.fault
+        for count in (1, 5):
+            page = lab.store.sessions_of(record.tag, count=count)
+            found = list(page.records)
+            if page.cursor:
+                found += lab.store.sessions_of(record.tag, cursor=page.cursor).records
+            assert [each.id for each in found] == [other.id]
+
+
 class TestPurge:
     @only["sqlite"]
     def test_what_is_over_goes_and_what_was_used_is_looked_at_later(self, lab):

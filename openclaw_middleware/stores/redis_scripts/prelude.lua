@@ -19,8 +19,8 @@ local function exact(number)
   return string.format('%.17g', number)
 end
 
-local function missing()
-  return {'missing', now_text}
+local function missing(fault)
+  return {'missing', now_text, fault}
 end
 
 local function ended(reason, at, user, successor, fresh)
@@ -33,7 +33,9 @@ end
 local function read(key, with_payload)
   local t = redis.pcall('HMGET', key, 'v', 'w', 'c', 'a', 'f', 'l', 'i', 'b', 'o', 'u', 'g',
     's', 'n', 'h', 'm', with_payload and 'p' or 'z', 'e', 'r', 'x', 'z', 'k')
-  if t.err or not (t[1] or t[17]) then
+  if t.err then
+    return {state = 'missing', fault = 'its key holds something else'}
+  elseif not (t[1] or t[17]) then
     return {state = 'missing'}
   end
   if t[17] then
@@ -50,7 +52,7 @@ local function read(key, with_payload)
     and t[2] and t[3] and t[9] and t[12] and t[15] then
     return r
   end
-  return {state = 'missing'}
+  return {state = 'missing', fault = 'a field is damaged'}
 end
 
 local function not_before(user_key)
@@ -90,7 +92,7 @@ local function look(key, user_key, not_after, with_payload)
     return nil, ended(r.reason, r.at, r.user, r.successor)
   end
   if r.state ~= 'live' then
-    return nil, missing()
+    return nil, missing(r.fault)
   end
   local refusal = over(r, not_before(user_key), not_after)
   if refusal then
