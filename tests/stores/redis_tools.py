@@ -1,14 +1,19 @@
-"""What the Redis tests share: a bench on a URL, a proxy that loses replies, a small Cluster."""
+"""What the Redis tests share: a bench on a URL, a proxy that loses replies, a small Cluster whose
+successions can be broken off between any two steps."""
 
 from __future__ import annotations
 
+import inspect
 import socket
 import threading
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from functools import partial
 
 import redis
+import redis.asyncio
 
+from openclaw_middleware.stores import redis_wire as wire
 from openclaw_middleware.stores.base import StoreOptions
 from openclaw_middleware.stores.redis import AsyncRedisStore, RedisStore
 from openclaw_middleware.testing.conformance import Bench
@@ -128,3 +133,79 @@ def _serves_all(node, size: int) -> bool:
         and state["cluster_known_nodes"] == str(size)
         and state["cluster_slots_ok"] == "16384"
     )
+
+
+@contextmanager
+def stepping_cluster(servers):
+    """The URL of one node of a Cluster of three that knows the scripts of a succession already,
+    so that each of its steps is one call."""
+    nodes = start_cluster(servers)
+    for node in nodes:
+        with redis.Redis.from_url(node.url) as client:
+            for verb in ("reserve", "end", "activate", "succeed"):
+                client.script_load(wire.script(verb).text)
+    yield nodes[0].url
+    for node in nodes:
+        node.remove()
+
+
+def stepping_store(url, options=None, colour="sync"):
+    """A store on a Cluster, whose client is a `Stepping` one."""
+    library = redis if colour == "sync" else redis.asyncio
+    client = library.RedisCluster.from_url(url)
+    store = store_of(Stepping(client), options, colour)
+    store.close = partial(close_cluster, client) if colour == "sync" else client.aclose
+    return store
+
+
+def close_cluster(client):
+    """Close a blocking Cluster client; its own `close` leaves the nodes' pools to the collector."""
+    for node in client.get_nodes():
+        if node.redis_connection is not None:
+            node.redis_connection.connection_pool.disconnect()
+    client.close()
+
+
+class Stepping:
+    """A Cluster client that calls back before or after the n-th script of a succession."""
+
+    def __init__(self, client):
+        self.client = client
+        self.hooks = {}
+        self.count = 0
+        self.gone = None  # an exception: this process is no more, and nothing it tries succeeds
+
+    def __getattr__(self, name):
+        return getattr(self.client, name)
+
+    def at(self, step, when, hook):
+        """Run `hook` once, `when` ("before" or "after") the step, counted from now from 1 on."""
+        self.count = 0
+        self.hooks = {(step, when): hook}
+
+    def _hook(self, when):
+        hook = self.hooks.pop((self.count, when), None)
+        found = hook() if hook else None
+        if self.gone is not None:
+            raise self.gone
+        return found
+
+    def execute_command(self, *args, **options):
+        if args[0] != "EVALSHA" and self.gone is None:
+            return self.client.execute_command(*args, **options)
+        if inspect.iscoroutinefunction(self.client.execute_command):
+            return self._awaited(*args)
+        self.count += 1
+        self._hook("before")
+        answer = self.client.execute_command(*args)
+        self._hook("after")
+        return answer
+
+    async def _awaited(self, *args):
+        self.count += 1
+        if (pending := self._hook("before")) is not None:
+            await pending
+        answer = await self.client.execute_command(*args)
+        if (pending := self._hook("after")) is not None:
+            await pending
+        return answer

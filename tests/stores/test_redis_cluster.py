@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import replace
-from functools import partial
 
 import pytest
 import redis
-import redis.asyncio
 
 from openclaw_middleware.core.contract import (
     Conflict,
@@ -21,84 +19,23 @@ from openclaw_middleware.core.contract import (
     Superseded,
 )
 from openclaw_middleware.core.record import EndReason
-from openclaw_middleware.stores import redis_wire as wire
 from openclaw_middleware.testing import StoreConformance
 from openclaw_middleware.testing.conformance import Bench, fact
 from openclaw_middleware.testing.conformance_bench import new_write
-from tests.stores.redis_tools import start_cluster, store_of
-
-
-class Stepping:
-    """A Cluster client that calls back before or after the n-th script of a succession."""
-
-    def __init__(self, client):
-        self.client = client
-        self.hooks = {}
-        self.count = 0
-
-    def __getattr__(self, name):
-        return getattr(self.client, name)
-
-    def at(self, step, when, hook):
-        """Run `hook` once, `when` ("before" or "after") the step, counted from now from 1 on."""
-        self.count = 0
-        self.hooks = {(step, when): hook}
-
-    def _hook(self, when):
-        hook = self.hooks.pop((self.count, when), None)
-        return hook() if hook else None
-
-    def execute_command(self, *args, **options):
-        if args[0] != "EVALSHA":
-            return self.client.execute_command(*args, **options)
-        if inspect.iscoroutinefunction(self.client.execute_command):
-            return self._awaited(*args)
-        self.count += 1
-        self._hook("before")
-        answer = self.client.execute_command(*args)
-        self._hook("after")
-        return answer
-
-    async def _awaited(self, *args):
-        self.count += 1
-        if (pending := self._hook("before")) is not None:
-            await pending
-        answer = await self.client.execute_command(*args)
-        if (pending := self._hook("after")) is not None:
-            await pending
-        return answer
+from tests.stores.redis_tools import close_cluster, stepping_cluster, stepping_store, store_of
 
 
 @pytest.fixture(scope="module")
 def cluster(servers):
     """The URL of one node of a Cluster of three."""
-    nodes = start_cluster(servers)
-    for node in nodes:
-        # so that each step of a succession is one call
-        with redis.Redis.from_url(node.url) as client:
-            for verb in ("reserve", "end", "activate", "succeed"):
-                client.script_load(wire.script(verb).text)
-    yield nodes[0].url
-    for node in nodes:
-        node.remove()
-
-
-def close(client):
-    """Close a blocking Cluster client; its own `close` leaves the nodes' pools to the collector."""
-    for node in client.get_nodes():
-        if node.redis_connection is not None:
-            node.redis_connection.connection_pool.disconnect()
-    client.close()
+    with stepping_cluster(servers) as url:
+        yield url
 
 
 @pytest.fixture
 def make_store(cluster):
     def make(colour, options):
-        library = redis if colour == "sync" else redis.asyncio
-        client = library.RedisCluster.from_url(cluster)
-        store = store_of(Stepping(client), options, colour)
-        store.close = partial(close, client) if colour == "sync" else client.aclose
-        return store
+        return stepping_store(cluster, options, colour)
 
     return make
 
@@ -341,4 +278,4 @@ class TestPlainClient:
 
             bench.run(body())
         finally:
-            close(client)
+            close_cluster(client)
