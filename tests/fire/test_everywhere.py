@@ -16,7 +16,7 @@ from openclaw_middleware.testing import Gate
 
 from .ledger import TRIALS, Ledger
 from .places import SECRET, Place, Sites, fresh_user
-from .visits import PATIENCE, Visit, Visitor, login, whoami, write
+from .visits import PATIENCE, Hold, Visit, Visitor, login, slowly, whoami, write
 
 PARALLEL = 20
 
@@ -137,18 +137,26 @@ def wait_until(true: Callable[[], bool], patience: float = PATIENCE) -> None:
         time.sleep(0.001)
 
 
-def test_logout_others_spares_only_its_own(
+def test_after_a_new_password_one_call_leaves_this_browser_alone(
     sites: Sites, place: Place, kind: str, ledger: Ledger
 ) -> None:
-    """All other browsers are out, this one stays, and a further sign-in works."""
+    """All other browsers are out, a sign-in under way with the old password is refused, this one
+    stays, and a further sign-in works."""
     site = sites(kind, place)
     with ledger.trials("logout_others", f"{place.name} {site.colour}") as trials:
         for _ in range(max(TRIALS // 4, 2)):
             user = fresh_user()
             browsers = [site.signed_in(user) for _ in range(4)]
+            hold, late = Hold(), site.visitor()
+            pending = late.begin(slowly(hold, then=login(user)))
+            hold.reached()
             browsers[0].ok(others)
+            hold.open()
+            answer = late.finish(pending)
             found = [nobody(each) for each in browsers]
             trials.check(found == [False, True, True, True], found)
+            trials.check(answer.status == 409 and not answer.ours, answer)
+            assert len(site.manage("sessions_of", user).items) == 1
             assert not nobody(sign_in_again(site, user))
 
 
