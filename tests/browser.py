@@ -26,14 +26,8 @@ def find_chromium() -> str | None:
     return next(filter(None, map(shutil.which, PROGRAMS)), None)
 
 
-@contextmanager
-def chromium(servers: Servers, *options: str) -> Iterator[Browser]:
-    """A running browser; without one the test is skipped, and fails where `CI=true`.
-
-    Playwright keeps an event loop running in this thread meanwhile: no test can run one of its own.
-    """
-    from playwright.sync_api import sync_playwright
-
+def required(servers: Servers) -> str:
+    """The program's path; without one the test is skipped, and fails where `CI=true`."""
     program = find_chromium()
     if program is None:
         servers.missing.add(NAME)
@@ -41,6 +35,18 @@ def chromium(servers: Servers, *options: str) -> Iterator[Browser]:
         if in_ci():
             pytest.fail(reason, pytrace=False)
         pytest.skip(reason)
+    return program
+
+
+@contextmanager
+def chromium(servers: Servers, *options: str) -> Iterator[Browser]:
+    """A running browser, as `required`. All its tabs are visible, see `tests.heartbeat.devtools`.
+
+    Playwright keeps an event loop running in this thread meanwhile: no test can run one of its own.
+    """
+    from playwright.sync_api import sync_playwright
+
+    program = required(servers)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=[*OPTIONS, *options])
         yield browser

@@ -1,0 +1,137 @@
+"""An hour with five tabs open, in seconds of real time: what reaches the server, and who stays.
+
+Real tabs, locks, channels and input; only time is moved, second by second and alike for all of
+them: the pages' clocks and timers by `WARP`, the server's by `TabSite.sleep`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from itertools import pairwise
+
+import pytest
+
+from .devtools import Chromium, Tab, all_at_once
+from .tab_sites import TabSite, tab_site
+
+IDLE, INTERVAL = 1800, 300
+"""Seconds: the settings' default, and the heartbeat interval that follows from it."""
+
+STEP = 0.9
+"""Seconds by which time is moved at once: the clocks of real tabs do not differ by more."""
+
+WARP = """{
+  let moved = 0, asked = 0, last = 0;
+  const timers = new Map();
+  const now = Date.now, mono = performance.now.bind(performance), fetched = fetch;
+  Date.now = () => now() + moved;
+  performance.now = () => mono() + moved;
+  const timer = (repeat) => (call, after = 0) => {
+    timers.set(++last, { call, due: moved + after, every: repeat ? after : 0 });
+    return last;
+  };
+  globalThis.setTimeout = timer(false);
+  globalThis.setInterval = timer(true);
+  globalThis.clearTimeout = globalThis.clearInterval = (id) => timers.delete(id);
+  const turn = () => new Promise((go) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => (port1.close(), go());
+    port2.postMessage(0);
+  });
+  globalThis.fetch = async (...given) => {
+    asked++;
+    try { return await fetched(...given); } finally { await turn(); asked--; }
+  };
+  globalThis.pass = async (ms) => {
+    const end = moved + ms;
+    for (;;) {
+      await turn();
+      while (asked) await turn();
+      const [id, next] = [...timers].sort((a, b) => a[1].due - b[1].due)[0] ?? [];
+      if (!next || next.due > end) break;
+      moved = Math.max(moved, next.due);
+      if (next.every) next.due += next.every; else timers.delete(id);
+      next.call();
+    }
+    moved = end;
+  };
+}"""
+
+
+@pytest.fixture
+def site(request: pytest.FixtureRequest) -> Iterator[TabSite]:
+    with tab_site(request.node.name.removeprefix("test_").replace("_", "-")[:40], IDLE, 28800) as s:
+        yield s
+
+
+@pytest.fixture
+def tabs(browser: Chromium, site: TabSite) -> Iterator[list[Tab]]:
+    """Five tabs of one person, who has just signed in."""
+    tabs = [browser.tab("about:blank") for _ in range(5)]
+    for tab in tabs:
+        tab.send("Page.addScriptToEvaluateOnNewDocument", source=WARP)
+    tabs[0].go(f"{site.url}/login")
+    for tab in tabs:
+        tab.go(site.url)
+        tab.until("phase()", "active")
+    yield tabs
+    for tab in tabs:
+        tab.close()
+
+
+def an_hour(site: TabSite, tabs: list[Tab]) -> Iterator[float]:
+    """Let an hour pass in small steps; the seconds gone by."""
+    began = site.clock()
+    while (gone := site.clock() - began) < 3600:
+        yield gone
+        site.sleep(STEP)
+        all_at_once(tabs, f"pass({1000 * STEP})")
+
+
+def every(seconds: float, gone: float) -> bool:
+    """Whether a multiple of this has just gone by."""
+    return gone % seconds < STEP
+
+
+def test_an_hour_of_work(site: TabSite, tabs: list[Tab]) -> None:
+    site.asked.clear()
+    for gone in an_hour(site, tabs):
+        tab = tabs[int(gone // 150) % 5]
+        if every(150, gone):
+            tab.show()
+        if every(20, gone):
+            tab.press()
+    asked = Counter(each.name for each in site.asked)
+    print(f"\nan hour of work in five tabs: {dict(asked)}")
+    at = [each.answer["now"] for each in site.beats()]
+    gaps = [later - earlier for earlier, later in pairwise(at)]
+    assert INTERVAL - 1 <= min(gaps) <= max(gaps) <= INTERVAL + 25
+    assert asked["heartbeat"] >= 10
+    assert asked["status"] <= 3600 / 150
+    assert {tab.run("phase()") for tab in tabs} == {"active"}
+    assert sum(tab.run("logged('session-warning').length") for tab in tabs) == 0
+
+
+def test_an_hour_of_nobody(site: TabSite, tabs: list[Tab]) -> None:
+    """Not even of scripts that play somebody count."""
+    site.asked.clear()
+    last = 0.0
+    for gone in an_hour(site, tabs):
+        if site.left() is not None:
+            last = gone
+        if every(60, gone):
+            all_at_once(tabs, PRETEND)
+    asked = Counter(each.name for each in site.asked)
+    print(f"\nan hour of nobody in five tabs: {dict(asked)}; the session lived {last:.0f} s")
+    assert asked["heartbeat"] == 0
+    assert asked.total() <= 4, "one tab asks for all: for the warning and at the end"
+    assert last == pytest.approx(IDLE, abs=10)
+    assert {tab.run("phase()") for tab in tabs} == {"ended"}
+    assert {tab.run("keeper().status().reason") for tab in tabs} == {"idle"}
+
+
+PRETEND = """
+  for (const type of ["keydown", "pointerdown", "wheel", "input"])
+    document.body.dispatchEvent(new Event(type, { bubbles: true }));
+"""
