@@ -122,6 +122,7 @@ class SessionMiddleware:
             header,
             client[0] if client else None,
             scope.get("query_string", b"").decode("latin-1"),
+            scope.get("root_path", ""),
         )
 
 

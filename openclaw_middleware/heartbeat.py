@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from .answers import RETRY_AFTER, Answer
@@ -180,9 +181,23 @@ class Heartbeat:
 
     # -- what is told
 
-    def judgement(self, x: Exchange, path: str | None = None) -> dict[str, Any]:
-        """How the session stands, in the words of the protocol; durations are seconds."""
+    def at_load(self, x: Exchange, path: str) -> dict[str, Any]:
+        """What a page is told while it is made: what `status` would answer right afterwards."""
+        return self.judgement(x, path, self.as_used(x))
+
+    @staticmethod
+    def as_used(x: Exchange) -> Record | None:
+        """The record as this request, if it counts as activity, will leave it."""
         record = x.state.record
+        if record is None or not x.touch_due():
+            return record
+        return replace(record, last_active_at=x.at(x.desk.monotonic()))
+
+    def judgement(
+        self, x: Exchange, path: str | None = None, record: Record | None = None
+    ) -> dict[str, Any]:
+        """How the session stands, in the words of the protocol; durations are seconds."""
+        record = record or x.state.record
         clocked = x.clocked
         now = x.at(x.desk.monotonic()) if clocked else x.desk.wall()
         told: dict[str, Any] = {

@@ -119,6 +119,7 @@ class Runtime:
         header: Header,
         peer: str | None = None,
         query: str = "",
+        mount: str = "",
     ) -> Exchange | None:
         """The exchange of one request, None where `skip_paths` says there is no session.
 
@@ -127,13 +128,15 @@ class Runtime:
             header: looks up a request header by lower-case name.
             peer: address the connection came from.
             query: the query string, without its question mark.
+            mount: where the application hangs: what URLs of it begin with.
         """
         if path in self.skip:
             return None
         client = self.client.read(header, peer) if self.client.level != "none" else None
         sign_in = partial(self._sign_in, path, query, method, header)
         if not cookies:
-            return Exchange(self.desk, RequestInfo(client=client, sign_in=sign_in))
+            info = RequestInfo(client=client, path=path, mount=mount, sign_in=sign_in)
+            return Exchange(self.desk, info)
         area, veiled = self._area(path, query) if self.desk.rules.areas else (None, False)
         request = RequestInfo(
             cookies,
@@ -142,6 +145,8 @@ class Runtime:
             client=client,
             area=area,
             veiled=veiled,
+            path=path,
+            mount=mount,
             sign_in=sign_in,
         )
         return Exchange(self.desk, request)

@@ -85,10 +85,11 @@ def exchange_of(runtime: Runtime, environ: Environ) -> Exchange | None:
         value: str | None = environ.get("HTTP_" + wanted.upper().replace("-", "_"))
         return value
 
-    path: str = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+    mount: str = environ.get("SCRIPT_NAME", "")
+    path: str = mount + environ.get("PATH_INFO", "")
     if not path.isascii():
         # WSGI carries the path's bytes as Latin-1, settings hold text.
-        path = path.encode("latin-1").decode("utf-8", "replace")
+        mount, path = (each.encode("latin-1").decode("utf-8", "replace") for each in (mount, path))
     return runtime.exchange(
         environ.get("HTTP_COOKIE", ""),
         path,
@@ -96,6 +97,7 @@ def exchange_of(runtime: Runtime, environ: Environ) -> Exchange | None:
         header,
         environ.get("REMOTE_ADDR"),
         environ.get("QUERY_STRING", ""),
+        mount,
     )
 
 

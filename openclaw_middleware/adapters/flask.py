@@ -9,7 +9,7 @@ places, the session the driver made; where no driver runs (`session_transaction(
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, timedelta, tzinfo
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar, Unpack, cast
 
@@ -27,6 +27,8 @@ from ..errors import (
     SessionEnded,
     StoreError,
 )
+from ..heartbeat_markup import Html, Value, Wishes
+from ..heartbeat_markup import session_keeper as _markup
 from ..manager import SessionManager
 from ..runtime import Runtime, runtime_of
 from ..wsgi import MANAGER_KEY, SESSION_KEY, SessionMiddleware, exchange_of
@@ -201,17 +203,19 @@ def _forgetting(app: Flask) -> list[tuple[str, str]]:
 
 
 def _show_to_templates(app: Flask) -> None:
-    """Let `session.name` in templates find keys first, in imported templates too."""
+    """Let `session.name` in templates find keys first, in imported templates too; and give them
+    `session_keeper()`."""
     shown = TemplateSession()
     app.context_processor(lambda: {"session": shown} if has_request_context() else {})
+    shared = {"session": shown, "session_keeper": session_keeper}
     if "jinja_env" in app.__dict__:
-        app.jinja_env.globals["session"] = shown
+        app.jinja_env.globals.update(shared)
         return
     make = app.create_jinja_environment
 
     def create_jinja_environment() -> Any:
         environment = make()
-        environment.globals["session"] = shown
+        environment.globals.update(shared)
         return environment
 
     app.create_jinja_environment = create_jinja_environment  # type: ignore[method-assign]
@@ -254,6 +258,30 @@ def require_recent(max_age: float | timedelta) -> Callable[[Callable[P, R]], Cal
         return checked
 
     return decorate
+
+
+def session_keeper(
+    *,
+    lang: str = "",
+    nonce: str = "",
+    timezone: tzinfo = UTC,
+    noscript: str | None = None,
+    **attributes: Value,
+) -> Html:
+    """The heartbeat's markup for a page, in every template: `{{ session_keeper() }}`.
+
+    Args:
+        lang: language of the page, such as "de"; English if not given.
+        nonce: of the page's Content-Security-Policy.
+        timezone: in which the `<noscript>` line tells the end.
+        noscript: replaces that line, with `{time}` in it; empty for none.
+        attributes: of the `<session-keeper>` element, with underscores for hyphens.
+    """
+    found: Any = request_ctx.session if has_request_context() else None
+    if not isinstance(found, FlaskSession):
+        return Html("")
+    runtime = current_app.extensions[EXTENSION]
+    return _markup(found, runtime, Wishes(lang, nonce, timezone, noscript), attributes)
 
 
 def get_manager(app: Flask | None = None) -> SessionManager:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, timedelta, tzinfo
 from functools import wraps
 from inspect import iscoroutinefunction
 from types import MappingProxyType
@@ -18,15 +18,24 @@ from starlette.datastructures import Secret
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp
 
+from ..asgi import MANAGER_KEY, get_manager, get_session
 from ..asgi import SessionMiddleware as AsgiMiddleware
-from ..asgi import get_manager, get_session
 from ..config import SessionSettings
 from ..config_checks import MAX_COOKIE_AGE
 from ..core.policy import Policy
 from ..errors import ConfigurationError
+from ..heartbeat_markup import Html, Value, Wishes
+from ..heartbeat_markup import session_keeper as _markup
 from ..runtime import Runtime, make_desk, register
+from ..session import Session
 
-__all__ = ["SessionMiddleware", "get_manager", "get_session", "require_recent"]
+__all__ = [
+    "SessionMiddleware",
+    "get_manager",
+    "get_session",
+    "require_recent",
+    "session_keeper",
+]
 
 E = TypeVar("E", bound=Callable[..., Any])
 
@@ -206,3 +215,28 @@ def _connection(args: tuple[Any, ...], kwargs: dict[str, Any]) -> HTTPConnection
         if isinstance(each, HTTPConnection):
             return each
     raise TypeError("require_recent decorates endpoints that are given a request or a WebSocket")
+
+
+def session_keeper(
+    request: HTTPConnection,
+    *,
+    lang: str = "",
+    nonce: str = "",
+    timezone: tzinfo = UTC,
+    noscript: str | None = None,
+    **attributes: Value,
+) -> Html:
+    """The heartbeat's markup for a page: `{{ session_keeper(request) }}`, once it is among
+    `templates.env.globals`.
+
+    Args:
+        lang: language of the page, such as "de"; English if not given.
+        nonce: of the page's Content-Security-Policy.
+        timezone: in which the `<noscript>` line tells the end.
+        noscript: replaces that line, with `{time}` in it; empty for none.
+        attributes: of the `<session-keeper>` element, with underscores for hyphens.
+    """
+    runtime, session = request.scope.get(MANAGER_KEY), request.scope.get("session")
+    if not isinstance(runtime, Runtime) or not isinstance(session, Session):
+        return Html("")
+    return _markup(session, runtime, Wishes(lang, nonce, timezone, noscript), attributes)

@@ -45,6 +45,8 @@ class RequestInfo:
         client: what a new session may remember of the client, already reduced to the setting.
         area: the policy a signed-in session must be within, below the path of this request.
         veiled: a session that is not is shown as signed out, for this is where one signs in.
+        path: of the request, from the root of the site; `mount` is the part of it where the
+            application hangs.
         sign_in: answers the address somebody is sent to who must sign in anew, None where a
             redirect is no answer.
     """
@@ -55,6 +57,8 @@ class RequestInfo:
     client: dict[str, str] | None = None
     area: Policy | None = None
     veiled: bool = False
+    path: str = ""
+    mount: str = ""
     sign_in: Callable[[], str | None] | None = None
 
 

@@ -18,6 +18,7 @@ def exchange_of(deployment: Deployment, request: HttpRequest) -> Exchange | None
         header_of(request),
         request.META.get("REMOTE_ADDR"),
         request.META.get("QUERY_STRING", ""),
+        request.META.get("SCRIPT_NAME", ""),
     )
 
 
