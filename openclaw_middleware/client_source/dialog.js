@@ -49,9 +49,8 @@ function put(node, attributes) {
 function begin(host) {
   /** @param {string} name */
   const get = (name) => host.getAttribute(name);
-  const base = get("base");
   const keeper = new SessionKeeper({
-    base: base && new URL(base, location.href).href,
+    base: get("base"),
     path: get("path"),
     loginUrl: get("login-url"),
     anonymous: host.hasAttribute("anonymous"),
@@ -67,6 +66,7 @@ function begin(host) {
   root.append(dialog);
   put(dialog, {
     role: "alertdialog",
+    dir: "auto",
     "aria-labelledby": "title",
     "aria-describedby": "text kept spoken",
   });
@@ -135,8 +135,8 @@ function begin(host) {
     }
     put(dialog, {
       lang: language,
-      dir: language.startsWith("ar") ? "rtl" : "ltr",
       part: "dialog " + phase,
+      class: ended || phase == "unverified" ? "cover" : "",
     });
     put(parts.stale, { href: get("login-url") || location.href });
     if (dialog.open) return;

@@ -1,9 +1,8 @@
-/** The module that is served: the keeper for applications, and the element for pages. */
+/** The module that is served: the element for pages, and the keeper for applications. */
 
 import { SessionKeeperElement } from "./dialog.js";
 
 export { SessionKeeper } from "./keeper.js";
-export { SessionKeeperElement };
 
 if (!customElements.get("session-keeper")) {
   customElements.define("session-keeper", SessionKeeperElement);

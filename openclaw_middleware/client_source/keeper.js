@@ -15,7 +15,7 @@ import { makeTabs } from "./tabs.js";
 
 /**
  * @typedef {object} Options
- * @property {string | null} [base] where the endpoints are, ending in a slash [where this script is]
+ * @property {string | null} [base] where the endpoints are, seen from this script, ending in a slash [beside it]
  * @property {string | null} [path] the page's path [that of the address bar at each request]
  * @property {boolean} [anonymous] guard the sessions of visitors not signed in, too
  * @property {Answer | null} [atLoad] what `status` would have answered while the page was made
@@ -51,7 +51,7 @@ export class SessionKeeper extends EventTarget {
   /** @param {Options} [options] */
   constructor(options = {}) {
     super();
-    const base = options.base || new URL(".", import.meta.url).href;
+    const base = new URL(options.base || ".", import.meta.url).href;
     const tabs = makeTabs("session-keeper:" + base, hear);
     const { read, write, post } = tabs;
 
@@ -94,7 +94,7 @@ export class SessionKeeper extends EventTarget {
         tabs.join();
         if (event.persisted) check();
       });
-      on("storage", () => tabs.foreign() && check());
+      on("storage", () => tabs.news() && check());
       tabs.join();
       const { atLoad } = options;
       // A page out of a cache says what was true long ago.
@@ -111,11 +111,13 @@ export class SessionKeeper extends EventTarget {
       tabs.leave();
     };
 
+    const remaining = () => Math.min(idleEnds, absoluteEnds) - now();
+
     /** @returns {Status} */
     const status = (this.status = () => ({
       ...known,
       phase,
-      left: (phase == "absolute" ? absoluteEnds : Math.min(idleEnds, absoluteEnds)) - now(),
+      left: phase == "absolute" ? absoluteEnds - now() : remaining(),
       offline,
       ...end,
     }));
@@ -207,9 +209,8 @@ export class SessionKeeper extends EventTarget {
     /** What has to be asked of the server now, if anything. */
     function wanted() {
       if (wish) return "heartbeat";
-      if (!known || recheck) return "status";
+      if (!known || recheck || (alive && jumped())) return "status";
       if (!alive) return "";
-      if (jumped()) return "status";
       const { acted, told, beat } = read();
       const before = known.now;
       const time = now();
@@ -251,11 +252,11 @@ export class SessionKeeper extends EventTarget {
         ? exchange("heartbeat", { idle: Math.max(0, wall() - acted) / 1000, path: here })
         : exchange("status?path=" + encodeURIComponent(here)));
       if (!reply) return;
-      const { answer, then } = reply;
+      const { answer, at } = reply;
       recheck = false;
       if (beat) write({ beat: wall(), told: acted });
-      adopt(answer, then, true);
-      post({ answer, then, path: here });
+      adopt(answer, at, true);
+      post({ answer, at, path: here });
       // Only what ends the warning is an extension; the server may say when it can be had.
       if (asked && derive() == "idle") retryAt = mono() + 1000 * (answer.next_heartbeat || 5);
       else if (asked) wish = false;
@@ -284,32 +285,33 @@ export class SessionKeeper extends EventTarget {
      * @param {Reply} reply
      * @returns {undefined}
      */
-    function failed({ status: code, wait }) {
+    function failed({ response }) {
       failures = offline ? failures + 1 : 0;
-      const left = Math.min(idleEnds, absoluteEnds) - now();
+      const left = remaining();
       const most = left > 0 ? Math.max(1, left / 4) : 60;
-      const seconds = Math.max(Math.min(wait, 300), Math.min(2 ** failures, most, 60));
+      const asked = Number(response?.headers.get("retry-after")) || 0;
+      const seconds = Math.max(Math.min(asked, 300), Math.min(2 ** failures, most, 60));
       retryAt = mono() + seconds * 1000 * (1 + Math.random() / 4);
       if (!offline) {
         offline = true;
-        emit("offline", { status: code });
+        emit("offline", { status: response?.status });
       }
     }
 
     /**
      * Believe an answer.
      * @param {Answer} answer
-     * @param {number} then when its `now` was, on the wall clock
+     * @param {number} at when its `now` was, on the wall clock
      * @param {boolean} [own] this tab asked
      */
-    function adopt(answer, then, own) {
+    function adopt(answer, at, own) {
       const before = known;
       const believed = alive;
-      const left = Math.min(idleEnds, absoluteEnds) - now();
+      const left = remaining();
       const { state, session, signed_in: signedIn } = answer;
       busy = 0;
-      if (answer.now) set(answer.now, then);
-      known = { ...before, ...answer, now: now() };
+      if (answer.now) set(answer.now, at);
+      known = { ...before, ...answer, now: answer.now || now() };
       const over = !session || state == "ended";
       if (over || !(signedIn || options.anonymous)) {
         const lost = over ? state : "replaced";
@@ -322,7 +324,7 @@ export class SessionKeeper extends EventTarget {
         return finish(lost, reason);
       }
       /** @param {number | null} [left] */
-      const until = (left) => now() + Math.max(1, left ?? Infinity);
+      const until = (left) => answer.now + Math.max(1, left ?? Infinity);
       const ends = until(answer.idle_left);
       const longer = ends > idleEnds + 1;
       const same = session == before?.session;
@@ -346,25 +348,26 @@ export class SessionKeeper extends EventTarget {
     }
 
     /** Another tab says something. @param {any} message */
-    function hear({ answer, then, path: theirs, out }) {
+    function hear({ answer, at, path: theirs, out }) {
       if (out) finish("ended", "signed_out");
       else if (!answer) return check();
-      else if (!answer.session || theirs == path()) adopt(answer, then);
+      else if (known && answer.now && answer.now < known.now) return; // overtaken
+      else if (!answer.session || theirs == path()) adopt(answer, at);
       // Limits can differ from area to area: those of another page are not ours.
-      else if (phase == "active") set(answer.now, then);
+      else if (phase == "active") set(answer.now, at);
       else return check();
       judge();
     }
 
-    function show() {
+    const show = () => {
       const before = phase;
       phase = derive();
       if (phase != before) {
         if (phase == "idle" || phase == "absolute") emit("warning");
         else if (phase != "none" && phase != "active") emit(phase);
       }
-      keeper.dispatchEvent(new Event("change"));
-    }
+      this.dispatchEvent(new Event("change"));
+    };
 
     /** @returns {Phase} */
     function derive() {
@@ -387,12 +390,10 @@ export class SessionKeeper extends EventTarget {
       return next;
     }
 
-    const keeper = this;
-
     /** @param {string} name @param {object} [detail] */
-    function emit(name, detail) {
+    const emit = (name, detail) => {
       const init = { detail: { ...status(), ...detail }, bubbles: true };
-      (options.target || keeper).dispatchEvent(new CustomEvent("session-" + name, init));
-    }
+      (options.target || this).dispatchEvent(new CustomEvent("session-" + name, init));
+    };
   }
 }

@@ -26,14 +26,11 @@ import { mono, wall } from "./clock.js";
  */
 
 /**
- * `answer` is missing where there was no judgement: `status` is then the HTTP status, 0 for none,
- * and `wait` the seconds the server asked for. `then` is when the answer's `now` was, on our wall
- * clock.
+ * `answer` is missing where there was no judgement. `at` is when its `now` was, on our wall clock.
  * @typedef {object} Reply
  * @property {Answer} [answer]
- * @property {number} then
- * @property {number} status
- * @property {number} wait
+ * @property {number} at
+ * @property {Response} [response] the HTTP response, if there was one
  */
 
 /** Milliseconds after which a request without an answer has failed. */
@@ -47,10 +44,9 @@ const PATIENCE = 10000;
  */
 export async function ask(url, body) {
   const sent = mono();
-  /** @type {Reply} */
-  const reply = { then: 0, status: 0, wait: 0 };
+  let response, answer;
   try {
-    const response = await fetch(url, {
+    response = await fetch(url, {
       method: body && "POST",
       headers: { "content-type": "application/json", "x-session-client": "1" },
       body: JSON.stringify(body),
@@ -60,17 +56,12 @@ export async function ask(url, body) {
       signal: AbortSignal.timeout(PATIENCE),
     });
     const { status, type } = response;
-    reply.status = status;
-    reply.wait = Number(response.headers.get("retry-after")) || 0;
     const text = await response.text();
-    reply.then = wall() - (mono() - sent) / 2;
-    if (status == 200 || type == "opaqueredirect") {
-      reply.answer = /** @type {Answer} */ ({ state: "login_page", now: 0 });
-    }
+    if (status == 200 || type == "opaqueredirect") answer = { state: "login_page", now: 0 };
     if (status == 200 || status == 401) {
-      const answer = JSON.parse(text);
-      reply.answer = answer?.state && answer.now > 0 ? answer : undefined;
+      const found = JSON.parse(text);
+      answer = found?.state && found.now > 0 ? found : undefined;
     }
   } catch {} // the network's failure, or text that is not JSON
-  return reply;
+  return { answer, at: wall() - (mono() - sent) / 2, response };
 }

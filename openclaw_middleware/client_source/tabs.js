@@ -26,6 +26,8 @@ const blank = (session) => ({ session, acted: 0, told: 0, beat: 0 });
  */
 export function makeTabs(key, hear) {
   let stamp = blank();
+  /** @type {string | undefined} */
+  let seen;
   /** @type {BroadcastChannel | undefined} */
   let channel;
 
@@ -38,12 +40,10 @@ export function makeTabs(key, hear) {
     }
   }
 
-  /** Whether the latest stamp is of another session than ours. */
-  const foreign = () => stored().session != stamp.session;
-
   /** Our stamp, as whichever tab wrote it last. */
   function read() {
-    if (!foreign()) stamp = stored();
+    const theirs = stored();
+    if (theirs.session == stamp.session) stamp = theirs;
     // An instant still to come is from before the clock was put back.
     if (!(Math.max(stamp.acted, stamp.beat) < wall() + 1000)) stamp = blank(stamp.session);
     return stamp;
@@ -78,11 +78,18 @@ export function makeTabs(key, hear) {
   }
 
   return {
-    foreign,
     read,
     write,
     join,
     leave,
+
+    /** Whether a session appeared, in another tab, that we had not heard of. */
+    news() {
+      const { session } = stored();
+      const found = session && session != stamp.session && session != seen;
+      seen = session;
+      return found;
+    },
 
     /** @param {object} message */
     post(message) {

@@ -53,10 +53,10 @@ Fermer`,
 Su sesión se ha cerrado
 Sin conexión con el servidor. Reintentando…
 Iniciar sesión de nuevo
-No ha habido actividad durante un rato.
+No ha habido actividad.
 El tiempo de una visita no se puede ampliar.
 Ha iniciado sesión en otro dispositivo.
-Su sesión se cerró desde otro lugar.
+Su sesión se cerró en otro lugar.
 Se conserva lo escrito. Inicie sesión en otra pestaña.
 Seguir conectado
 Cerrar sesión
@@ -65,9 +65,9 @@ Cerrar`,
 您已退出登录
 无法连接服务器，正在重试…
 重新登录
-您已有一段时间没有操作。
+您长时间未操作。
 单次访问时间无法延长。
-您在另一台设备上登录了。
+您已在其他设备登录。
 您的会话已在别处结束。
 您的输入已保留。请在新标签页登录。
 保持登录

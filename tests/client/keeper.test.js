@@ -297,6 +297,39 @@ test("another session is told and adopted, in all tabs, and they mix nothing", a
   assert.equal(server.count("lost"), 0);
 });
 
+test("an answer that was overtaken is not believed", async () => {
+  const { lab, server, tab, other } = await signedIn({ tabs: 2 });
+  await lab.pass(WARNS + 5);
+  lab.latency = 3000;
+  other.keeper.check();
+  await lab.pass(0.1);
+  server.instead = (name) => {
+    if (name == "status") return { status: 200, text: late };
+  };
+  const late = JSON.stringify(server.judgement());
+  lab.latency = 100;
+  tab.keeper.extend();
+  await lab.pass(1);
+  assert.equal(tab.phase, "active");
+  await lab.pass(3);
+  assert.equal(tab.phase, "active");
+});
+
+test("a page without a session asks once about each session of others, not at each of their acts", async () => {
+  const lab = new Lab();
+  lab.server.login({ signedIn: false });
+  const guarded = await lab.open({ anonymous: true });
+  const page = await lab.open();
+  await lab.pass(1);
+  const asked = lab.server.count();
+  for (let act = 0; act < 20; act++) {
+    guarded.act();
+    await lab.pass(2);
+  }
+  assert.equal(page.phase, "none");
+  assert.ok(lab.server.count() <= asked + 1, `${lab.server.count() - asked}`);
+});
+
 test("two sessions at once (two mounts) do not touch each other", async () => {
   const lab = new Lab();
   lab.server.login({ key: "A" });
