@@ -25,7 +25,8 @@ def _installed() -> None:
     """What package-lock.json names is in node_modules."""
     lock = (HERE / "package-lock.json").read_bytes()
     stamp = HERE / "node_modules" / ".lock-of-this"
-    if not stamp.exists() or stamp.read_bytes() != lock:
+    there = (stamp.parent / ".bin" / "tsc").exists() and stamp.exists()
+    if not there or stamp.read_bytes() != lock:
         run("node", NPM, "ci")
         stamp.write_bytes(lock)
 
