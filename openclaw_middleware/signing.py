@@ -6,6 +6,7 @@ The only module that knows the signature's form. It never sees a store or a reco
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 
 from itsdangerous import BadSignature, Signer
@@ -15,6 +16,10 @@ from .core.token import Token, parse
 # The version belongs to the token's format: a new format gets a new salt, and old cookies
 # become anonymous rather than misread.
 SALT = b"openclaw-middleware.token.1"
+
+# base64 of 32 bytes as it is written; decoders also take "+" for "-", blanks, and any last bits.
+_SIGNATURE = re.compile(r"\.[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]", re.ASCII)
+_WIDTH = 44
 
 
 class _Signer(Signer):
@@ -49,6 +54,8 @@ class TokenSigner:
 
     def verify(self, value: str) -> Token | None:
         """The token if one of our keys signed exactly this text, else None; never raises."""
+        if _SIGNATURE.fullmatch(value[-_WIDTH:]) is None:
+            return None
         try:
             text = self._signer.unsign(value.encode("ascii")).decode("ascii")
         except (BadSignature, UnicodeError):
