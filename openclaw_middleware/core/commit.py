@@ -46,6 +46,7 @@ class Commit:
         self.failed = failed
         self.handshake = handshake
         self.pause = pause
+        self.own: Record | None = None
         self._look()
 
     def _look(self) -> None:
@@ -178,10 +179,18 @@ class Commit:
                 yield from saving.create(self._draft())
         elif replaces:
             yield from saving.succeed(record, self._draft())
+        elif state.ending is not None and self._goes_with_all(record):
+            # Ending all of the user's sessions, which comes next, ends this one in the same step.
+            self.own = record
+            state.become_anonymous()
         elif state.ending is not None:
             yield from saving.end(record)
         else:
             yield from self._go_on(record)
+
+    def _goes_with_all(self, record: Record) -> bool:
+        users = self.state.users
+        return any(not each.others_only and each.user_id == record.user_id for each in users)
 
     def _go_on(self, record: Record) -> Steps[None]:
         if self._rotates:
@@ -197,13 +206,24 @@ class Commit:
         while state.users:
             intent = state.users[0]
             record = state.record
-            spared = None
+            spared = own = None
             if intent.others_only and record is not None and record.user_id == intent.user_id:
                 spared = record.id
+            if not intent.others_only and self.own and self.own.user_id == intent.user_id:
+                own = self.own
             result = yield from x.trip(
-                "end_user", x.desk.tag(intent.user_id), EndReason.SIGNED_OUT, except_id=spared
+                "end_user",
+                x.desk.tag(intent.user_id),
+                EndReason.SIGNED_OUT,
+                except_id=spared,
+                own_id=own.id if own else None,
             )
             state.users.pop(0)
+            if own is not None:
+                x.withhold()
+                self.own = None
+                if result.own:
+                    self.saving.ended_here(own, EndReason.SIGNED_OUT)
             x.emit(
                 ev.UserFinished(
                     user_id=intent.user_id, reason=EndReason.SIGNED_OUT, count=result.ended

@@ -125,11 +125,13 @@ class UserEnd:
         not_before: epoch seconds; every record of the user with `valid_from` at or before it is
             dead from now on.
         ended: how many live sessions the call found, counted up to 1,000.
+        own: the session `own_id` was one of them.
     """
 
     not_before: float
     ended: int
     now: float
+    own: bool = False
 
 
 @dataclass(frozen=True, slots=True)

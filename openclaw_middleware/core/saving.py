@@ -156,18 +156,19 @@ class Saving:
         """Log out: end the record, and whatever of the same user replaced it meanwhile."""
         x, state = self.x, self.x.state
         reason = state.ending or EndReason.SIGNED_OUT
-        if any(not i.others_only and i.user_id == record.user_id for i in state.users):
-            # Ending all of the user's sessions, which comes next, ends this one in one step.
-            ended = True
-        else:
-            result = yield from x.trip("end", record.id, reason)
-            ended = isinstance(result, Ended) and result.fresh
-            x.withhold()
-            if not ended and (yield from follow_with_logout(x, record, result)):
-                x.delete_cookie()
-        if ended:
-            self._ended_here(record, reason)
+        result = yield from x.trip("end", record.id, reason)
+        x.withhold()
+        if isinstance(result, Ended) and result.fresh:
+            self.ended_here(record, reason)
+        elif (yield from follow_with_logout(x, record, result)):
+            x.delete_cookie()
         state.become_anonymous()
+
+    def ended_here(self, record: Record, reason: EndReason) -> None:
+        """This very request ended the session, so it deletes the cookie."""
+        x = self.x
+        x.emit(ev.SessionFinished(session_id=record.id, user_id=record.user_id, reason=reason))
+        x.delete_cookie()
 
     # -- help
 
@@ -188,11 +189,6 @@ class Saving:
             assume(self.x, sent, data, ground, draft)
             raise
         return answer
-
-    def _ended_here(self, record: Record, reason: EndReason) -> None:
-        x = self.x
-        x.emit(ev.SessionFinished(session_id=record.id, user_id=record.user_id, reason=reason))
-        x.delete_cookie()
 
     def _overtaken(self, record: Record, draft: Draft, result: Ended | Missing) -> Steps[None]:
         """The record ended before we could replace it."""

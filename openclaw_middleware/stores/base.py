@@ -112,7 +112,9 @@ class StoreBodies:
     def _end(self, session_id: str, reason: EndReason, user_id: str | None) -> Steps[EndResult]:
         raise NotImplementedError
 
-    def _end_user(self, tag: str, reason: EndReason, except_id: str | None) -> Steps[UserEnd]:
+    def _end_user(
+        self, tag: str, reason: EndReason, except_id: str | None, own_id: str | None
+    ) -> Steps[UserEnd]:
         raise NotImplementedError
 
     def _sessions_of(self, tag: str, cursor: str | None, count: int) -> Steps[RecordPage]:
@@ -201,13 +203,21 @@ class Store(StoreBodies):
         """
         return self._call("end", self._end, session_id, reason, user_id)
 
-    def end_user(self, tag: str, reason: EndReason, *, except_id: str | None = None) -> UserEnd:
+    def end_user(
+        self,
+        tag: str,
+        reason: EndReason,
+        *,
+        except_id: str | None = None,
+        own_id: str | None = None,
+    ) -> UserEnd:
         """End every session of the user by moving the user's not-before to now. O(1).
 
         `not_before` never moves backwards. The record `except_id`, if it is a live one of this
-        user, gets a `valid_from` just after the new not-before.
+        user, gets a `valid_from` just after the new not-before. The answer tells whether
+        the record `own_id` was a live one of this user and is not spared.
         """
-        return self._call("end_user", self._end_user, tag, reason, except_id)
+        return self._call("end_user", self._end_user, tag, reason, except_id, own_id)
 
     def sessions_of(self, tag: str, *, cursor: str | None = None, count: int = 100) -> RecordPage:
         """Live records of the user, at most `count` of them, for display."""
@@ -287,9 +297,14 @@ class AsyncStore(StoreBodies):
         return await self._call("end", self._end, session_id, reason, user_id)
 
     async def end_user(
-        self, tag: str, reason: EndReason, *, except_id: str | None = None
+        self,
+        tag: str,
+        reason: EndReason,
+        *,
+        except_id: str | None = None,
+        own_id: str | None = None,
     ) -> UserEnd:
-        return await self._call("end_user", self._end_user, tag, reason, except_id)
+        return await self._call("end_user", self._end_user, tag, reason, except_id, own_id)
 
     async def sessions_of(
         self, tag: str, *, cursor: str | None = None, count: int = 100

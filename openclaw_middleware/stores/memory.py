@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-import threading
-from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from ..core.contract import (
     Capabilities,
@@ -39,30 +37,11 @@ from ..core.record import EndReason, Record
 from ..core.steps import Steps
 from .admission import TICK, counts_from, next_not_before
 from .base import AsyncStore, Heard, Store, StoreBodies, StoreOptions
+from .memory_state import MemoryState as MemoryState
 
 COUNTED = 1000
 # Writes a record remembers before its last one: a retry may come after other writers.
 REMEMBERED = 64
-
-
-@dataclass(slots=True)
-class MemoryState:
-    """What both colours of one memory store share."""
-
-    max_entries: int = 100_000
-    lock: threading.RLock = field(default_factory=threading.RLock)
-    records: dict[str, Record] = field(default_factory=dict)
-    tombstones: OrderedDict[str, tuple[Ended, float]] = field(default_factory=OrderedDict)
-    users: dict[str, set[str]] = field(default_factory=dict)
-    not_before: dict[str, tuple[float, EndReason]] = field(default_factory=dict)
-    latest: dict[str, float] = field(default_factory=dict)
-    earlier_writes: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    listeners: set[Callable[[str], None]] = field(default_factory=set)
-
-    def announce(self, name: str) -> None:
-        """Tell who listens that this session, or this user's, ended."""
-        for listener in tuple(self.listeners):
-            listener(name)
 
 
 class _MemoryBodies(StoreBodies):
@@ -311,11 +290,16 @@ class _MemoryBodies(StoreBodies):
                 return found
             return replace(self._bury(found.record, reason), fresh=True)
 
-    def _end_user(self, tag: str, reason: EndReason, except_id: str | None) -> Steps[UserEnd]:
+    def _end_user(
+        self, tag: str, reason: EndReason, except_id: str | None, own_id: str | None
+    ) -> Steps[UserEnd]:
         yield from ()
         with self.state.lock:
             now = self._clock()
             live = {record.id: record for record in self._live_of(tag, now)}
+            own = self.state.records.get(own_id) if own_id else None
+            if own is not None and own.tag == tag and self._judge(own, now) is None:
+                live[own.id] = own
             latest = self.state.latest.get(tag, 0.0)
             not_before = next_not_before(now, self._not_before(tag), latest)
             spared = self.state.records.get(except_id) if except_id else None
@@ -327,7 +311,7 @@ class _MemoryBodies(StoreBodies):
                 lifted = round(not_before + TICK, 6)
                 self.state.records[spared.id] = replace(spared, valid_from=lifted)
             self.state.announce(tag)
-            return UserEnd(not_before, min(len(live), COUNTED), now)
+            return UserEnd(not_before, min(len(live), COUNTED), now, own_id in live)
 
     def _sessions_of(self, tag: str, cursor: str | None, count: int) -> Steps[RecordPage]:
         yield from ()

@@ -267,23 +267,27 @@ class RedisBodies(StoreBodies):
         )
         return answer
 
-    def _end_user(self, tag: str, reason: EndReason, except_id: str | None) -> Steps[UserEnd]:
+    def _end_user(
+        self, tag: str, reason: EndReason, except_id: str | None, own_id: str | None
+    ) -> Steps[UserEnd]:
         if not tag or not wire.well_formed(f"{tag}.-"):
             now = yield from self._now()
             return UserEnd(now, 0, now)
         user, index = self._user_keys(tag)
-        spared = except_id or ""
-        if not (wire.well_formed(spared) and tag_of(spared) == tag):
-            spared = ""
-        text, found, at = yield from self._call_script(
+        spared, own = (
+            each if each and wire.well_formed(each) and tag_of(each) == tag else ""
+            for each in (except_id, own_id)
+        )
+        text, found, at, met = yield from self._call_script(
             "end_user",
-            (user, index, self._keys(spared)[0] if spared else user),
+            (user, index, *(self._keys(each)[0] if each else user for each in (spared, own))),
             reason.value,
             spared,
             repr(float(self.options.not_before_retention)),
             self._ended,
+            own,
         )
-        return UserEnd(float(text), int(found), float(at))
+        return UserEnd(float(text), int(found), float(at), bool(met))
 
     def _sessions_of(self, tag: str, cursor: str | None, count: int) -> Steps[RecordPage]:
         score, _, last = (cursor or "").partition(" ")

@@ -20,14 +20,16 @@ PURGE_ROUNDS = 10
 class SQLBodies(SQLLogins):
     """All the verbs."""
 
-    def _end_user(self, tag: str, reason: EndReason, except_id: str | None) -> Steps[UserEnd]:
+    def _end_user(
+        self, tag: str, reason: EndReason, except_id: str | None, own_id: str | None
+    ) -> Steps[UserEnd]:
         if not well_formed(tag):
             now = yield from self._now()
             return UserEnd(now, 0, now)
-        return (yield from self._atomic(self._raise_not_before(tag, reason, except_id)))
+        return (yield from self._atomic(self._raise_not_before(tag, reason, except_id, own_id)))
 
     def _raise_not_before(
-        self, tag: str, reason: EndReason, except_id: str | None
+        self, tag: str, reason: EndReason, except_id: str | None, own_id: str | None
     ) -> Steps[UserEnd]:
         before, latest, _ = yield from self._lock_user(tag)
         spared = except_id if except_id is not None and well_formed(except_id) else ""
@@ -40,6 +42,9 @@ class SQLBodies(SQLLogins):
             **range_of(tag),
         )
         ended, now = rows[0]
+        own: Rows = ()
+        if own_id is not None and own_id != except_id and well_formed(own_id):
+            own = yield from self._ask(self.statements.alive, id=own_id, tag=tag, **range_of(tag))
         not_before = next_not_before(now, before, latest)
         if spared:
             # Before the not-before moves: only a session it had not ended may be spared.
@@ -50,7 +55,7 @@ class SQLBodies(SQLLogins):
         yield from self._ask(
             self.statements.end_user, tag=tag, not_before=not_before, reason=reason.value
         )
-        return UserEnd(not_before, ended, now)
+        return UserEnd(not_before, ended, now, bool(own))
 
     def _sessions_of(self, tag: str, cursor: str | None, count: int) -> Steps[RecordPage]:
         bounds = range_of(tag)

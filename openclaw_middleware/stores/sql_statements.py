@@ -175,6 +175,7 @@ class Statements:
             " AND s.id <> :spared ORDER BY s.id LIMIT :looked"
             ") s WHERE {alive} LIMIT :count) counted"
         )
+        self.alive = self._text("SELECT s.id FROM {s} s WHERE s.id = :id AND {of_user} AND {alive}")
         self.spare = self._text(
             "UPDATE {s} AS s SET valid_from = :valid_from"
             " WHERE s.id = :id AND {of_user} AND {alive} AND s.valid_from < :valid_from"

@@ -71,6 +71,29 @@ class UserConformance:
         assert second.not_before >= first.not_before
         assert isinstance((yield bench.store.create(late)), Superseded)
 
+    @fact()
+    def test_end_user_tells_whether_it_ended_the_callers_own(self, bench: Bench) -> Steps[None]:
+        """Only a live session of that user, and only the first time."""
+        own, ended = yield from bench.lives("ada", "ada")
+        theirs, kept = yield from bench.lives("bob", "bob")
+        unknown = yield from bench.draft("ada")
+        yield bench.store.end(ended.id, EndReason.SIGNED_OUT)
+
+        def told(tag: str, own_id: str | None, except_id: str | None = None) -> Steps[bool]:
+            answer = yield bench.store.end_user(
+                tag, EndReason.SIGNED_OUT, except_id=except_id, own_id=own_id
+            )
+            return bool(answer.own)
+
+        assert not (yield from told(kept.tag, kept.id, kept.id))
+        for other in (ended.id, unknown.id, theirs.id, "", "no id", own.tag):
+            yield from bench.tick()
+            mine = yield from bench.live("carol")
+            assert not (yield from told(mine.tag, other)), other
+        assert (yield from told(own.tag, own.id))
+        assert not (yield from told(own.tag, own.id))
+        assert not (yield from told(own.tag, None))
+
     @fact("resurrection", "naive or local clocks")
     def test_end_user_reaches_sessions_of_a_clock_since_put_back(self, bench: Bench) -> Steps[None]:
         """Made while the clock was ahead, they are ended all the same; a later sign-in lives."""

@@ -490,6 +490,67 @@ def test_logout_others_spares_this_one(lab: Lab) -> None:
     assert (here.user(), there.user()) == ("ada", None)
 
 
+@pytest.mark.parametrize("tab", ["another user", "farewell"])
+def test_a_logout_everywhere_that_lost_leaves_the_winners_cookie(lab: Lab, tab: str) -> None:
+    """Another tab of the same browser has replaced the session by one that is not the user's: its
+    cookie stays, and the user is out everywhere all the same."""
+    browser, elsewhere = signed_in(lab), signed_in(lab)
+    lab.clock.advance(1)
+    leaving = browser.request()
+    leaving.session.logout_everywhere()
+    winner = browser.request()
+    if tab == "another user":
+        winner.session.login("bob")
+    else:
+        winner.session.logout()
+        winner.session["flash"] = "bye"
+    winner.finish()
+    lab.clock.advance(1)
+    leaving.finish()
+
+    assert leaving.set_cookies == []
+    assert elsewhere.user() is None
+    if tab == "another user":
+        assert browser.user() == "bob"
+    else:
+        assert browser.data() == {"flash": "bye"}
+
+
+def test_a_logout_everywhere_that_ended_the_session_deletes_the_cookie(lab: Lab) -> None:
+    """Told as ended once; a second tab that came too late deletes nothing."""
+    browser = signed_in(lab)
+    lab.clock.advance(1)
+    requests = [browser.twin().request(), browser.twin().request()]
+    for request in requests:
+        request.session.logout_everywhere()
+        request.finish()
+
+    assert ["Max-Age=0" in str(request.set_cookies) for request in requests] == [True, False]
+    assert len(lab.told(ev.SessionFinished)) == 1
+    assert browser.user() is None
+
+
+@pytest.mark.parametrize("step", ["login", "regenerate"])
+def test_a_logout_everywhere_ends_what_the_same_user_has_in_the_other_tab(
+    lab: Lab, step: str
+) -> None:
+    """Signed in again there, or under a new id: that session is over, its cookie of no use."""
+    browser = signed_in(lab)
+    lab.clock.advance(1)
+    leaving = browser.request()
+    leaving.session.logout_everywhere()
+    other = browser.request()
+    if step == "login":
+        other.session.login("ada")
+    else:
+        other.session.regenerate()
+    other.finish()
+    lab.clock.advance(1)
+    leaving.finish()
+
+    assert browser.user() is None
+
+
 def test_a_password_change_ends_everything_but_the_new_session(lab: Lab) -> None:
     """logout_everywhere() and login() in one request: the sign-in stands."""
     here, there = signed_in(lab), signed_in(lab)

@@ -116,7 +116,8 @@ class Oracle:
                 alive = call.args[2].id in after or stillborn
                 self._hold(alive, "the old session is dead, its successor too")
             elif call.verb == "end_user" and call.args[0] == tag:
-                request.ended.add(died)
+                if died in (request.loaded_id, *request.created):
+                    request.ended.add(died)
                 self._hold(call.keywords.get("except_id") != died, "the spared session was ended")
             elif call.verb in ("create", "succeed"):
                 limited = call.keywords.get("limit") is not None
@@ -337,9 +338,6 @@ class Oracle:
     def _judge_deletion(self, request: Request, parting: bool) -> None:
         x = request.x
         if request.ended or parting:
-            return
-        if request.went_everywhere:
-            # Known weakness: whether the own session was still there is not asked for.
             return
         replaced = x.previous_end is not None and x.previous_end.value == "replaced"
         cleanup = x.dead and x.request.navigation and not replaced

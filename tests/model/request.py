@@ -62,7 +62,6 @@ class Request:
         self.detached = False
         self.login_as: str | None = None
         self.policy = False
-        self.went_everywhere = False
         self.created: set[str] = set()
         self.ended: set[str] = set()
         self.known_dead: set[str] = set()
@@ -291,7 +290,6 @@ class Request:
                 self._leave()
                 self.session.logout_everywhere()
                 self._detach()
-                self.went_everywhere = True
                 self.narrows.append(("everywhere", user))
 
     def end_other(self, session_id: str) -> None:

@@ -1,5 +1,5 @@
--- KEYS user, index, spared session (or any key of the slot)
--- ARGV reason, spared id or '', not-before retention, ended retention
+-- KEYS user, index, spared session, the caller's own (or any keys of the slot)
+-- ARGV reason, spared id or '', not-before retention, ended retention, own id or ''
 -- The index goes as a whole: everything it lists is below the new not-before. Freeing it first
 -- lets the rest be written when memory is full.
 
@@ -25,6 +25,11 @@ if ARGV[2] ~= '' then
     end
   end
 end
+local own = 0
+if ARGV[5] ~= '' and ARGV[5] ~= ARGV[2] then
+  local r = read(KEYS[4])
+  own = r.state == 'live' and not over(r, floor) and 1 or 0
+end
 redis.call('UNLINK', KEYS[2])
 redis.call('HSET', KEYS[1], 't', text, 'r', ARGV[1])
 expire(KEYS[1], at + ARGV[3])
@@ -33,4 +38,4 @@ if spared then
   enlist(KEYS[2], ARGV[2], spared, ARGV[4])
 end
 announce(KEYS[1], string.match(KEYS[1], '{(.-)}'))
-return {text, math.min(found, 1000), now_text}
+return {text, math.min(found, 1000), now_text, own}
