@@ -422,6 +422,20 @@ for (const jump of [3600, -3600]) {
   });
 }
 
+for (const [name, move] of /** @type {[string, (lab: Lab) => void][]} */ ([
+  ["after a sleep", (lab) => lab.sleep(3600)],
+  ["although the clock was put back", (lab) => lab.setClock(-3600)],
+])) {
+  test(`offline, the end is noticed ${name}`, async () => {
+    const { lab, server, tab } = await signedIn();
+    await lab.pass(1000);
+    server.instead = fails(0);
+    move(lab);
+    await lab.pass(name == "after a sleep" ? 5 : 900);
+    assert.equal(tab.phase, "unverified");
+  });
+}
+
 test("a tab frozen with the lock in its hands does not stop the others", async () => {
   const { lab, server, tab, other } = await signedIn({ tabs: 2 });
   tab.act();
