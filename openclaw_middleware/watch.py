@@ -172,8 +172,9 @@ class Watch:
                 self._hint(self._sessions[name])
             return
         if name is None:
-            # What ended before was not heard.
+            # What ended before was not heard, so everything is asked about now.
             self._listening = True
+            self._round_at = asyncio.get_running_loop().time() + self._interval * SAFETY
         for watched in self._sessions.values():
             if name is None or watched.record.tag == name:
                 self._hint(watched)

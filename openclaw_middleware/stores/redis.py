@@ -55,6 +55,8 @@ class AsyncRedisStore(_RedisBodies, AsyncStore):
         client = self._ready if self._own is None else clients.asyncio_client(self._url)
         channel = f"{self.options.namespace}:ended"
         try:
+            if self._initialize is not None:
+                await self._initialize()
             await listening.listen(client, channel, heard, self.options.timeout)
         except self.driver_errors as error:
             raise self._failure(error, "listen") from error

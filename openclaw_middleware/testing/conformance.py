@@ -24,6 +24,7 @@ pytest.register_assert_rewrite(
     *(
         f"{__package__}.conformance_{part}"
         for part in (
+            "announcements",
             "bench",
             "deadlines",
             "ends",
@@ -40,6 +41,7 @@ pytest.register_assert_rewrite(
 )
 
 from .clock import Clock  # noqa: E402 - after the registration above
+from .conformance_announcements import AnnouncementConformance  # noqa: E402
 from .conformance_bench import (  # noqa: E402
     DEFECTS,
     Bench,
@@ -73,6 +75,7 @@ class StoreConformance(
     LimitConformance,
     RaceConformance,
     LoadConformance,
+    AnnouncementConformance,
 ):
     """What every store has to keep.
 

@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeVar, overload
 
 from ..core.steps import Steps, adrive, drive
 from ..errors import StoreUnavailable
-from ..stores.base import AsyncStore, Body, Store
+from ..stores.base import AsyncStore, Body, Heard, Store
 
 T = TypeVar("T")
 
@@ -183,6 +183,9 @@ class AsyncFaultyStore(AsyncStore):
         named = _named(operation, args)
         answer: T = await adrive(self.fault.around(operation, lambda: verb(**named)))
         return answer
+
+    async def listen(self, heard: Heard) -> None:
+        await self.inner.listen(heard)
 
     async def create_tables(self) -> None:
         await self.inner.create_tables()
