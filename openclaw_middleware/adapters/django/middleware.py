@@ -29,6 +29,7 @@ from .heartbeat import serve_heartbeat
 from .request import exchange_of
 from .response import apply_headers, closers, refusal, warn_of_plain_http
 from .session import DjangoSession, SkippedSession
+from .streaming import held
 
 GetResponse = Callable[[HttpRequest], Any]
 
@@ -182,7 +183,10 @@ class _Turn:
         response = self._go(x, response)
         if getattr(response, "is_async", False):
             stream: Any = response
-            stream.streaming_content = self._watched(stream.streaming_content)
+            parts = aiter(stream.streaming_content)
+            if not response.has_header("Content-Length"):
+                parts = held(parts, stream, x, self.deployment)
+            stream.streaming_content = self._watched(parts)
         return response
 
     async def afail(self, error: BaseException) -> HttpResponseBase:
