@@ -199,7 +199,7 @@ def test_a_deadline_closes_the_socket(store_url: str, open_site: Open, limit: st
     with site.socket(cookie) as socket:
         socket.recv()
         assert closing(socket) == (4401, limit)
-        assert 1.9 < time.monotonic() - began < 2.6
+        assert 1.9 < time.monotonic() - began < 5
     calm(site)
 
 
@@ -294,7 +294,7 @@ class TestStreams:
         with site.stream(cookie) as response:
             began = time.monotonic()
             assert b'"idle"' in response.read()
-            assert time.monotonic() - began < 2.2
+            assert time.monotonic() - began < 5
 
 
 def test_reasons_fit_into_a_close_frame() -> None:
