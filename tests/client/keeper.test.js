@@ -315,6 +315,20 @@ test("an answer that was overtaken is not believed", async () => {
   assert.equal(tab.phase, "active");
 });
 
+test("an answer that was on its way while the machine slept is not news", async () => {
+  const { lab, server, tab } = await signedIn();
+  lab.latency = 1000;
+  const early = JSON.stringify(server.judgement());
+  server.instead = () => ({ status: 200, text: early });
+  tab.keeper.check();
+  await lab.pass(0.5);
+  lab.sleep(3600);
+  await lab.pass(1);
+  server.instead = null;
+  await lab.pass(5);
+  assert.equal(tab.phase, "ended");
+});
+
 test("a page without a session asks once about each session of others, not at each of their acts", async () => {
   const lab = new Lab();
   lab.server.login({ signedIn: false });
