@@ -44,6 +44,8 @@ const LOOK = 1000;
 const SLACK = 5;
 /** Milliseconds a lock is kept after the answer was posted, so that the others have it. */
 const SETTLE = 100;
+/** Seconds by which an answer is not believed because a later one came first. */
+const OVERTAKEN = 60;
 /** A tab frozen with the lock in its hands must not stop the others. */
 const MAX_BUSY = 5;
 
@@ -172,7 +174,7 @@ export class SessionKeeper extends EventTarget {
 
     function act() {
       // While the warning asks, only its buttons answer.
-      if (mono() - lastAct < 1000 || phase == "idle") return;
+      if (!alive || phase == "idle" || mono() - lastAct < 1000) return;
       lastAct = mono();
       write({ acted: wall() });
       judge();
@@ -301,17 +303,19 @@ export class SessionKeeper extends EventTarget {
     /**
      * Believe an answer.
      * @param {Answer} answer
-     * @param {number} at when its `now` was, on the wall clock
+     * @param {number} at when it was asked for, on the wall clock
      * @param {boolean} [own] this tab asked
      */
     function adopt(answer, at, own) {
       const before = known;
+      const age = before ? before.now - answer.now : 0;
+      if (age > 0 && age < OVERTAKEN) return;
       const believed = alive;
       const left = remaining();
       const { state, session, signed_in: signedIn } = answer;
       busy = 0;
       if (answer.now) set(answer.now, at);
-      known = { ...before, ...answer, now: answer.now || now() };
+      known = { ...before, ...answer, now: answer.now || before?.now || 0 };
       const over = !session || state == "ended";
       if (over || !(signedIn || options.anonymous)) {
         const lost = over ? state : "replaced";
@@ -319,7 +323,7 @@ export class SessionKeeper extends EventTarget {
         // The server is told, once for all tabs, of an end that was not announced.
         if (own && believed && left > SLACK && reason != "signed_out" && !read().lost) {
           write({ lost: true });
-          ask(base + "lost", { state: lost, believed_left: Math.min(left, 1e9) });
+          ask(base + "lost", { state: lost, believed_left: left });
         }
         return finish(lost, reason);
       }
@@ -351,7 +355,6 @@ export class SessionKeeper extends EventTarget {
     function hear({ answer, at, path: theirs, out }) {
       if (out) finish("ended", "signed_out");
       else if (!answer) return check();
-      else if (known && answer.now && answer.now < known.now) return; // overtaken
       else if (!answer.session || theirs == path()) adopt(answer, at);
       // Limits can differ from area to area: those of another page are not ours.
       else if (phase == "active") set(answer.now, at);

@@ -5,7 +5,7 @@
  * login page of something in between. Everything else says nothing about the session.
  */
 
-import { mono, wall } from "./clock.js";
+import { wall } from "./clock.js";
 
 /**
  * What `status`, `heartbeat` and `logout` answer. Times are in seconds. For a login page, `now` is
@@ -26,7 +26,8 @@ import { mono, wall } from "./clock.js";
  */
 
 /**
- * `answer` is missing where there was no judgement. `at` is when its `now` was, on our wall clock.
+ * `answer` is missing where there was no judgement. `at` is when it was asked for, on our wall clock:
+ * its `now` was then or later, so that ends are never taken for later than they are.
  * @typedef {object} Reply
  * @property {Answer} [answer]
  * @property {number} at
@@ -43,7 +44,7 @@ const PATIENCE = 10000;
  * @returns {Promise<Reply>}
  */
 export async function ask(url, body) {
-  const sent = wall() - mono() / 2;
+  const at = wall();
   let response, answer;
   try {
     response = await fetch(url, {
@@ -63,6 +64,5 @@ export async function ask(url, body) {
       answer = found?.state && found.now > 0 ? found : undefined;
     }
   } catch {} // the network's failure, or text that is not JSON
-  // Half of the time it took after the start; where the machine slept meanwhile, before that.
-  return { answer, at: sent + mono() / 2, response };
+  return { answer, at, response };
 }

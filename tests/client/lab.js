@@ -76,8 +76,9 @@ export class Server {
     };
   }
 
-  /** @param {string} name @param {any} body @param {string} query */
-  answer(name, body, query) {
+  /** @param {string} name @param {string} method @param {any} body @param {string} query */
+  answer(name, method, body, query) {
+    if ((name == "status") != (method == "GET")) return { status: 405, text: "" };
     const other = this.instead?.(name);
     if (other) return other;
     if (name == "lost") return { status: 204, text: "" };
@@ -290,13 +291,15 @@ export class Tab {
       const { pathname, search } = new URL(url);
       const name = pathname.split("/").pop() || "";
       const { server } = lab;
+      const { method = "GET", headers: told } = options;
       const body = options.body && JSON.parse(options.body);
+      if (method == "POST" && told["x-session-client"] != "1") return Promise.reject(new TypeError());
       server.log.push({ name, body, query: search, at: lab.mono / 1000, tab });
       return new Promise((resolve, reject) => {
         lab.after(
           /** @type {any} */ ({}),
           () => {
-            const { status, text, type = "basic", headers = {} } = server.answer(name, body, search);
+            const { status, text, type = "basic", headers = {} } = server.answer(name, method, body, search);
             const give = () =>
               status
                 ? resolve({ status, type, headers: new Headers(headers), text: async () => text })
