@@ -1,7 +1,8 @@
 """P13: tokens, secrets and keys appear nowhere but in the cookie; encrypted data not in a dump.
 
-A whole life of sessions through Starlette and plain WSGI with everything talkative: the root logger
-at DEBUG, every event heard, errors raised, every representation printed, the store dumped.
+A whole life of sessions through Starlette, Flask, Django and plain WSGI with everything talkative:
+the root logger at DEBUG, every event heard, errors raised, every representation printed, the store
+dumped.
 """
 
 from __future__ import annotations
@@ -17,27 +18,39 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 import redis
+from flask import Flask
+from sqlalchemy import text
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from openclaw_middleware import SessionManager, SessionSettings
+import tests.adapters.django.configured  # noqa: F401  # before anything of Django's
+
+# isort: split
+from django.test import Client, override_settings
+
+from openclaw_middleware import Session, SessionManager, SessionSettings
+from openclaw_middleware.adapters.django import conf
+from openclaw_middleware.adapters.django import get_session as django_session
+from openclaw_middleware.adapters.django.deployment import Deployment
+from openclaw_middleware.adapters.flask import OpenClaw
+from openclaw_middleware.adapters.flask import get_session as flask_session
 from openclaw_middleware.adapters.starlette import SessionMiddleware, get_session
 from openclaw_middleware.codecs.encryption import AesGcmRing
 from openclaw_middleware.codecs.msgpack import MsgpackCodec
 from openclaw_middleware.core.envelope import Sealer
 from openclaw_middleware.runtime import Runtime, register
-from openclaw_middleware.stores.sql import SQLStore
 from openclaw_middleware.wsgi import SessionMiddleware as WsgiMiddleware
+from tests.adapters.django.project import views
 
 DATA = "plain-data-Qz7mark"
 FORMER_KEY = "f" + secrets.token_urlsafe(40)
-STORES = ("memory", "sqlite", "redis", "postgres")
+SERVERS = ("scope", "environ")
+STORES = ("memory", "sqlite", "redis", "postgres", "mariadb")
 
 
 class Heard:
@@ -55,13 +68,13 @@ class Heard:
 
     def trouble(self, error: BaseException) -> None:
         """Take down an error with its trace and our local variables: all but the server's own
-        `scope`, which holds every header of the request."""
+        `scope` or `environ`, which holds every header of the request."""
         trace = traceback.TracebackException.from_exception(error, capture_locals=True)
         self.text.write("".join(traceback.format_exception(error)))
         self.text.write(repr(error) + str(error))
         for frame in trace.stack:
             if "openclaw_middleware" in frame.filename:
-                ours = {k: v for k, v in (frame.locals or {}).items() if k != "scope"}
+                ours = {k: v for k, v in (frame.locals or {}).items() if k not in SERVERS}
                 self.text.write(repr(ours))
 
 
@@ -91,8 +104,7 @@ def place(
     url = request.getfixturevalue(f"{request.param}_url")
     if request.param == "redis":
         return url, namespace, lambda runtime: _dump_redis(url, namespace)
-    SQLStore(url, Runtime(_settings(url, namespace, False)).options).create_tables()
-    return url, namespace, lambda runtime: _dump_postgres(url, namespace)
+    return url, namespace, lambda runtime: _dump_server(runtime, namespace)
 
 
 def _dump_memory(runtime: Runtime) -> bytes:
@@ -128,11 +140,12 @@ def _dump_redis(url: str, namespace: str) -> bytes:
     return found
 
 
-def _dump_postgres(url: str, namespace: str) -> bytes:
+def _dump_server(runtime: Runtime, namespace: str) -> bytes:
     found = b""
-    with psycopg.connect(url) as connection:
+    store: Any = runtime.blocking.store
+    with store._engine().connect() as connection:
         for table in ("sessions", "users"):
-            for row in connection.execute(f"SELECT * FROM {namespace}_{table}").fetchall():
+            for row in connection.execute(text(f"SELECT * FROM {namespace}_{table}")):
                 found += b"".join(c if isinstance(c, bytes) else repr(c).encode() for c in row)
     return found
 
@@ -152,56 +165,114 @@ def _settings(store: str, namespace: str, encrypted: bool) -> SessionSettings:
     )
 
 
-def _application(settings: SessionSettings, heard: Heard) -> Starlette:
+VISITS = (
+    *("write", "read", "login", "read", "write", "regenerate", "write", "unfit", "fail"),
+    *("read", "login", "logout", "read", "login", "everywhere", "login", "write"),
+)
+
+
+def _act(session: Session, verb: str, heard: Heard) -> str:
+    """What each page does, in every framework."""
+    heard.note(session)
+    if verb == "login":
+        session.login("ada", claims={"method": DATA})
+    elif verb == "logout":
+        session.logout()
+        session["flash"] = DATA
+    elif verb == "regenerate":
+        session.regenerate()
+    elif verb == "everywhere" and session.user_id:
+        session.logout_everywhere()
+    elif verb == "write":
+        session["note"] = {"text": DATA}
+        session.apply("n", lambda n: n + 1, default=0)
+    elif verb == "unfit":
+        session["note"] = object()
+    elif verb == "fail":
+        raise RuntimeError("handler")
+    heard.note(session, session.id, session.info, session._x, session._x.token)
+    return session.id
+
+
+Get = Callable[[str, str], None]
+
+
+def _visit(get: Get, cookie: Callable[[], str | None], name: str, heard: Heard) -> set[str]:
+    """Visits in every state, then with every cookie that was about, whole and cut."""
+    tokens: set[str] = set()
+    for verb in VISITS:
+        tokens.add(cookie() or "")
+        try:
+            get(f"/{verb}", "")
+        except Exception as error:
+            heard.trouble(error)
+        tokens.add(cookie() or "")
+    tokens.discard("")
+    for stale in sorted(tokens):
+        get("/read", f"{name}={stale}; {name}={stale}x")
+        get("/read", f"{name}={stale[:-1]}")
+    return tokens
+
+
+def _through_starlette(runtime: Runtime, name: str, heard: Heard) -> set[str]:
     async def act(request: Request) -> PlainTextResponse:
-        session = get_session(request)
-        verb = request.path_params["verb"]
-        heard.note(session)
-        if verb == "login":
-            session.login("ada", claims={"method": DATA})
-        elif verb == "logout":
-            session.logout()
-            session["flash"] = DATA
-        elif verb == "regenerate":
-            session.regenerate()
-        elif verb == "everywhere":
-            session.logout_everywhere()
-        elif verb == "write":
-            session["note"] = {"text": DATA}
-            session.apply("n", lambda n: n + 1, default=0)
-        elif verb == "unfit":
-            session["note"] = object()
-        elif verb == "fail":
-            raise RuntimeError("handler")
-        heard.note(session, session.id, session.info, session._x, session._x.token)
-        return PlainTextResponse(session.id)
+        return PlainTextResponse(_act(get_session(request), request.path_params["verb"], heard))
 
     app = Starlette(routes=[Route("/{verb}", act)])
-    app.add_middleware(SessionMiddleware, sessions=settings)
-    return app
+    app.add_middleware(SessionMiddleware, sessions=runtime)
+    with TestClient(app) as client:
+
+        def get(path: str, header: str) -> None:
+            if header:
+                client.cookies.clear()
+            client.get(path, headers={"cookie": header} if header else {})
+
+        return _visit(get, lambda: client.cookies.get(name), name, heard)
 
 
-def _through_starlette(settings: SessionSettings, heard: Heard) -> set[str]:
-    """Visits in every state; the cookies' values that were about."""
-    tokens: set[str] = set()
-    name = settings.cookie().name
-    with TestClient(_application(settings, heard)) as client:
-        for verb in (
-            *("write", "read", "login", "read", "write", "regenerate", "write", "unfit", "fail"),
-            *("read", "login", "logout", "read", "login", "everywhere", "login", "write"),
-        ):
-            tokens.add(client.cookies.get(name) or "")
-            try:
-                client.get(f"/{verb}")
-            except Exception as error:
-                heard.trouble(error)
-            tokens.add(client.cookies.get(name) or "")
-        tokens.discard("")
-        for stale in sorted(tokens):
+def _through_flask(runtime: Runtime, name: str, heard: Heard) -> set[str]:
+    app = Flask("secrets")
+    app.config["TESTING"] = True
+    OpenClaw(app, sessions=runtime)
+    app.add_url_rule("/<verb>", "act", lambda verb: _act(flask_session(), verb, heard))
+    client = app.test_client()
+
+    def get(path: str, header: str) -> None:
+        if header:
+            client.delete_cookie(name)
+        client.get(path, headers={"Cookie": header} if header else {})
+
+    def cookie() -> str | None:
+        found = client.get_cookie(name)
+        return found.value if found else None
+
+    return _visit(get, cookie, name, heard)
+
+
+def _through_django(runtime: Runtime, name: str, heard: Heard) -> set[str]:
+    def act(request: Any) -> None:
+        _act(django_session(request), request.GET["verb"], heard)
+
+    views.task = act
+    deployment = Deployment(runtime.settings, desk=runtime.desk)
+    deployment._blocking = runtime.blocking
+    client = Client()
+
+    def get(path: str, header: str) -> None:
+        if header:
             client.cookies.clear()
-            client.get("/read", headers={"cookie": f"{name}={stale}; {name}={stale}x"})
-            client.get("/read", headers={"cookie": f"{name}={stale[:-1]}"})
-    return tokens
+            client.get("/run", {"verb": "read"}, headers={"cookie": header})
+        else:
+            client.get("/run", {"verb": path[1:]})
+
+    def cookie() -> str | None:
+        return client.cookies[name].value if name in client.cookies else None
+
+    with override_settings(SESSION_COOKIE_NAME=name, DEBUG=True), conf.using(deployment):
+        return _visit(get, cookie, name, heard)
+
+
+FRAMEWORKS = {"starlette": _through_starlette, "flask": _through_flask, "django": _through_django}
 
 
 def _through_wsgi(settings: SessionSettings, heard: Heard) -> set[str]:
@@ -262,16 +333,23 @@ def _forbidden(settings: SessionSettings, tokens: set[str]) -> dict[str, bytes]:
     return found
 
 
+@pytest.mark.parametrize("framework", FRAMEWORKS)
 @pytest.mark.parametrize("encrypted", [False, True], ids=["signed", "encrypted"])
 def test_nothing_secret_is_logged_told_shown_or_stored(
-    heard: Heard, place: tuple[str, str, Callable[[Runtime], bytes]], encrypted: bool
+    heard: Heard,
+    place: tuple[str, str, Callable[[Runtime], bytes]],
+    encrypted: bool,
+    framework: str,
 ) -> None:
     """Zero hits for cookies, secrets, signatures and keys; with encryption, none for the data."""
     url, namespace, dump = place
     settings = _settings(url, namespace, encrypted)
     runtime = Runtime(settings, listeners=[heard.note])
     register(runtime)
-    tokens = _through_starlette(settings, heard) | _through_wsgi(settings, heard)
+    SessionManager(runtime).create_tables()
+    tokens = FRAMEWORKS[framework](runtime, settings.cookie().name, heard)
+    assert len(tokens) > 8
+    tokens |= _through_wsgi(settings, heard)
     _with_another_key(runtime, tokens)
     manager = SessionManager(runtime)
     heard.note(
@@ -283,7 +361,6 @@ def test_nothing_secret_is_logged_told_shown_or_stored(
     manager.close()
 
     said = heard.text.getvalue().encode()
-    assert len(tokens) > 8
     assert b"LoggedIn" in said
     assert b"Rotated" in said
     assert b"RuntimeError" in said

@@ -139,6 +139,7 @@ def _prepare(engine: Engine, source: Source, options: StoreOptions) -> None:
             # Strict: a value too long is an error, never cut. MySQL takes the rest for a comment.
             cursor.execute(
                 "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION',"
+                " time_zone = '+00:00',"  # an hour that comes twice would set SYSDATE() back
                 f" innodb_lock_wait_timeout = {whole}, lock_wait_timeout = {whole}"
                 f" /*M! , max_statement_time = {seconds:.3f} */"
             )

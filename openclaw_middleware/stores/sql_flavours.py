@@ -35,8 +35,8 @@ class Flavour:
     announce: str = ""
 
 
-# NOW() and UTC_TIMESTAMP() stand still within a statement, SYSDATE() runs but is local time:
-# their sum is right in every session time zone and across the end of summer time.
+# NOW() and UTC_TIMESTAMP() stand still within a statement, SYSDATE() runs but is local time: their
+# sum is right in every session time zone. Ours is UTC, where no hour comes twice.
 _MYSQL_NOW = (
     "(TIMESTAMPDIFF(MICROSECOND, '1970-01-01 00:00:00', UTC_TIMESTAMP(6))"
     " + TIMESTAMPDIFF(MICROSECOND, NOW(6), SYSDATE(6))) / 1e6"

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import psycopg
 import pytest
 import redis
+from sqlalchemy import text
 
 from openclaw_middleware import EndReason, SessionSettings
 from openclaw_middleware.runtime import Runtime, make_desk
@@ -49,7 +49,7 @@ class Place:
         return Runtime(settings, desk=make_desk(settings, wall=wall, monotonic=monotonic))
 
 
-@pytest.fixture(params=["redis", "postgres"])
+@pytest.fixture(params=["redis", "postgres", "mariadb"])
 def place(request: pytest.FixtureRequest) -> Iterator[Place]:
     url, name = request.getfixturevalue(f"{request.param}_url"), new_namespace()
     if request.param == "redis":
@@ -68,18 +68,20 @@ def place(request: pytest.FixtureRequest) -> Iterator[Place]:
         yield Place(url, name, age, keep)
         client.close()
         return
-    connection = psycopg.connect(url, autocommit=True)
+    place = Place(url, name, lambda *_: None, lambda: None)
+    store = SQLStore(url, place.site().options)
+    store.create_tables()
+    statement = text(
+        f"UPDATE {name}_sessions SET last_active_at = last_active_at - :seconds WHERE id = :id"
+    )
 
     def age_row(session_id: str, seconds: float) -> None:
-        connection.execute(
-            f"UPDATE {name}_sessions SET last_active_at = last_active_at - %s WHERE id = %s",
-            (seconds, session_id),
-        )
+        with store._engine().connect() as connection:
+            connection.execute(statement, {"seconds": seconds, "id": session_id})
 
-    place = Place(url, name, age_row, lambda: None)
-    SQLStore(url, place.site().options).create_tables()
+    place.age = age_row
     yield place
-    connection.close()
+    store.close()
 
 
 def visit(runtime: Runtime, cookie: str = "", **login: Any) -> tuple[Any, str]:

@@ -165,12 +165,12 @@ class TestConnections:
             "postgresql": "SELECT current_setting('default_transaction_isolation'),"
             " current_setting('statement_timeout'), current_setting('lock_timeout')",
             "mysql": "SELECT @@tx_isolation, @@max_statement_time + 0e0,"
-            " @@innodb_lock_wait_timeout",
+            " @@innodb_lock_wait_timeout, @@time_zone",
         }
         answers = {
             "sqlite": (2, "wal", 1),
             "postgresql": ("read committed", "18s", "18s"),
-            "mysql": ("READ-COMMITTED", 18.0, 18),
+            "mysql": ("READ-COMMITTED", 18.0, 18, "+00:00"),
         }
 
         def ask():
