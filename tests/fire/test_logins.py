@@ -6,9 +6,11 @@ along the same user's chain.
 
 from __future__ import annotations
 
+import pytest
+
 from .ledger import TRIALS, Ledger
 from .places import Place, Sites, fresh_user
-from .visits import Hold, Visit, login, logout, read, slowly, whoami, write
+from .visits import Handler, Hold, Visit, login, logout, read, slowly, whoami, write
 
 
 def regenerate(visit: Visit) -> None:
@@ -43,8 +45,14 @@ def test_a_slow_anonymous_request_does_not_reach_into_the_sign_in(
             )
 
 
+def step_up(visit: Visit) -> None:
+    """The same person signs in again, by a stronger means."""
+    visit.session.login(visit.session.user_id, claims={"method": "key"})
+
+
+@pytest.mark.parametrize("change", [regenerate, step_up])
 def test_changes_follow_a_new_id_of_the_same_user(
-    sites: Sites, place: Place, kind: str, ledger: Ledger
+    sites: Sites, place: Place, kind: str, ledger: Ledger, change: Handler
 ) -> None:
     """A slow write arrives in the successor, under whose token alone it can be read."""
     site = sites(kind, place)
@@ -56,7 +64,7 @@ def test_changes_follow_a_new_id_of_the_same_user(
             hold = Hold()
             pending = old.begin(slowly(hold, then=write(late=1)))
             hold.reached()
-            ada.ok(regenerate)
+            ada.ok(change)
             hold.open()
             answer = pending.result(30)
             trials.check(
@@ -90,7 +98,10 @@ def test_a_logout_overtakes_a_new_id(sites: Sites, place: Place, kind: str, ledg
             )
 
 
-def test_a_logout_follows_a_new_id(sites: Sites, place: Place, kind: str, ledger: Ledger) -> None:
+@pytest.mark.parametrize("change", [regenerate, step_up])
+def test_a_logout_follows_a_new_id(
+    sites: Sites, place: Place, kind: str, ledger: Ledger, change: Handler
+) -> None:
     """The logout comes second, with the old token: the successor, already in use, ends too."""
     site = sites(kind, place)
     with ledger.trials("logout follows regenerate", f"{place.name} {site.colour}") as trials:
@@ -100,7 +111,7 @@ def test_a_logout_follows_a_new_id(sites: Sites, place: Place, kind: str, ledger
             hold = Hold()
             pending = ada.twin().begin(slowly(hold, then=logout))
             hold.reached()
-            ada.ok(regenerate)
+            ada.ok(change)
             ada.ok(regenerate)
             hold.open()
             answer = pending.result(30)
