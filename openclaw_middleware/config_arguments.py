@@ -39,6 +39,7 @@ class Options(TypedDict, total=False):
     cookie_domain: str | None
     cookie_partitioned: bool
     previous_cookies: Sequence[str | Mapping[str, str | None]]
+    clear_site_data: Sequence[Literal["cache", "storage"]]
     codec: Literal["msgpack", "json"]
     compress_over: int | None
     compression: Literal["zlib", "zstd"]

@@ -182,6 +182,7 @@ class PreviousCookie(BaseModel):
 
 
 Paths = Annotated[tuple[Annotated[StrictStr, _path], ...], BeforeValidator(_listed)]
+SiteData = Annotated[tuple[Literal["cache", "storage"], ...], BeforeValidator(_listed)]
 Networks = Annotated[
     tuple[Annotated[StrictStr, AfterValidator(_network)], ...], BeforeValidator(_listed)
 ]

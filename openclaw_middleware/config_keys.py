@@ -127,6 +127,13 @@ class Keys(BaseModel):
         "path (what is left out is as in the current cookie). They are deleted with the session.",
     )
 
+    clear_site_data: fields.SiteData = Field(
+        (),
+        description="cache, storage or both [neither]. What the browser is told to forget of this "
+        "site when somebody signs out, by Clear-Site-Data; storage takes along what all its pages "
+        "keep there.",
+    )
+
     codec: Literal["msgpack", "json"] = Field(
         "msgpack",
         description="msgpack or json [msgpack]. How data are written; what was written in the "

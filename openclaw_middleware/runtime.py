@@ -227,6 +227,7 @@ def make_desk(
         rules=settings.rules(),
         cookie=settings.cookie(),
         previous_cookies=settings.previous_cookie_specs(),
+        clear_site_data=", ".join(f'"{name}"' for name in settings.clear_site_data),
         signer=TokenSigner(secret_keys(settings)),
         sealer=_sealer(settings, codec, keys),
         encode=codec.encode,

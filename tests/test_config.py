@@ -56,6 +56,7 @@ DEFAULTS = {
     "cookie_path": "/",
     "cookie_domain": None,
     "cookie_partitioned": False,
+    "clear_site_data": (),
     "previous_cookies": (),
     "codec": "msgpack",
     "compress_over": None,

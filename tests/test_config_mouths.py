@@ -46,6 +46,7 @@ SAME: dict[str, tuple[Any, Any]] = {
 LISTS: dict[str, tuple[Any, Any]] = {
     "skip_paths": (["/one"], ["/two", "/three"]),
     "passive_paths": (["/one"], ["/two", "/three"]),
+    "clear_site_data": (["cache"], ["storage", "cache"]),
     "trusted_proxies": (["10.0.0.0/8"], ["::1/128", "192.0.2.1/32"]),
 }
 SECRET_LISTS: dict[str, tuple[Any, Any]] = {

@@ -47,6 +47,7 @@ class Desk:
         encode: canonical encoding of a value within this process, to detect changes.
         user_tag_key: keys the user's shard; must outlive rotations of the secret key.
         rotation_keys: derive successor secrets; the current key first.
+        clear_site_data: value of the header of that name in the answer to a logout; empty for none.
         wall: this process's epoch clock, only to read what the application passes in.
         monotonic: seconds, to measure how long ago something was.
     """
@@ -61,6 +62,7 @@ class Desk:
     rotation_keys: Sequence[bytes] = field(repr=False)
     events: Events = field(default_factory=Events)
     previous_cookies: Sequence[CookieSpec] = ()
+    clear_site_data: str = ""
     random: Random = secrets.token_bytes
     wall: Callable[[], float] = time.time
     monotonic: Callable[[], float] = time.monotonic

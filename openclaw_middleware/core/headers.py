@@ -1,4 +1,4 @@
-"""What a session does to the headers of a response: our cookie, `Vary`, and shared caches.
+"""What a session does to the headers of a response: our cookie, `Vary`, shared caches, logouts.
 
 Pure functions on `(name, value)` pairs; the drivers convert. RFC 9111, RFC 6265bis.
 """
@@ -59,3 +59,10 @@ def _cache_control(headers: Headers) -> tuple[str, set[str]]:
         if not (equals and name in ("private", "no-cache")):
             names.add(name)
     return value, names
+
+
+def with_default(headers: Headers, name: str, value: str) -> Headers:
+    """The headers with this one, unless the application has set it itself or `value` is empty."""
+    if not value or any(known.lower() == name.lower() for known, _ in headers):
+        return headers
+    return [*headers, (name, value)]

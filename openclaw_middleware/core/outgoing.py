@@ -9,7 +9,13 @@ from __future__ import annotations
 from . import events as ev
 from .cookies import CookieSpec
 from .desk import Desk
-from .headers import Headers, add_vary, keep_out_of_shared_caches, shared_caching
+from .headers import (
+    Headers,
+    add_vary,
+    keep_out_of_shared_caches,
+    shared_caching,
+    with_default,
+)
 from .record import EndReason
 
 
@@ -23,6 +29,7 @@ class Outgoing:
         cookie: the `Set-Cookie` value to send, None for none.
         stray: cookies of ours to be deleted beside it.
         leaving: the cookie is deleted because this request logs out.
+        signed_out: this request has ended the session it came with.
         introduced: the cookie carries the token of a record that this request has stored.
     """
 
@@ -35,6 +42,7 @@ class Outgoing:
         self.cookie: str | None = None
         self.stray: list[CookieSpec] = []
         self.leaving = False
+        self.signed_out = False
         self.introduced = False
         self._postponable = False
 
@@ -52,13 +60,13 @@ class Outgoing:
     def unset_cookie(self) -> None:
         """Let the response leave the browser's cookie as it is."""
         self.cookie = None
-        self.leaving = self.introduced = self._postponable = False
+        self.leaving = self.signed_out = self.introduced = self._postponable = False
 
     def delete_cookie(self) -> None:
         """Let the response delete the cookie, in every configured variant: somebody logs out."""
         self.cookie = self.desk.cookie.delete()
         self.stray = list(self.desk.previous_cookies)
-        self.leaving = True
+        self.leaving = self.signed_out = True
         self.introduced = False
         self._postponable = False
 
@@ -108,4 +116,6 @@ class Outgoing:
             )
             self.emit(ev.CacheHeaderReplaced(header=allowed))
         headers = keep_out_of_shared_caches(headers)
+        if self.signed_out:
+            headers = with_default(headers, "Clear-Site-Data", self.desk.clear_site_data)
         return [*headers, *(("Set-Cookie", value) for value in cookies)]

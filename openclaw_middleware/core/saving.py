@@ -111,6 +111,7 @@ class Saving:
             self._admitted(result, new)
             self._tell_succession(record, new, draft, reason)
             self._introduce(new, draft, data)
+            x.signed_out = reason is EndReason.SIGNED_OUT
             return
 
     def save(self, record: Record, lost: Unanswered | None = None) -> Steps[None]:

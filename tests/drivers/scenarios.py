@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from .scenarios_answers import CACHES, FAILURES, OUTAGES, STREAMS
 from .scenarios_areas import AREAS, RECENT
-from .scenarios_identity import ENDINGS, IDENTITIES
+from .scenarios_identity import ENDINGS, FORGETTING, IDENTITIES
 from .scenarios_visits import BUDGET, COOKIES, DATA
 from .steps import Scenario, Step
 
@@ -21,6 +21,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     *IDENTITIES,
     *FAILURES,
     *ENDINGS,
+    *FORGETTING,
     *CACHES,
     *STREAMS,
     *OUTAGES,

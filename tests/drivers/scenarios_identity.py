@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from .steps import (
     BEGIN,
     FETCH,
@@ -15,6 +18,7 @@ from .steps import (
     login,
     logout,
     read,
+    replying,
     then,
     write,
 )
@@ -201,5 +205,40 @@ ENDINGS = (
             BEGIN,
             Step(write(b=2), before=World.revoke, trips=2, cookie="set", stored=[(None, {"b": 2})]),
         ),
+    ),
+)
+
+
+def forgets(what: str | None) -> Callable[[World, Any], bool]:
+    return lambda world, response: response.one("clear-site-data") == what
+
+
+OWN = (("Clear-Site-Data", '"cookies"'),)
+FORGETTING = (
+    Scenario(
+        "Clear-Site-Data at a logout",
+        (
+            Step(login(), check=forgets(None)),
+            Step(read(), check=forgets(None)),
+            Step(then(logout, write(bye=1)), cookie="set", check=forgets('"cache", "storage"')),
+            Step(logout, cookie="deleted", check=forgets('"cache", "storage"')),
+            Step(logout, cookie="none", check=forgets(None)),
+            SIGN_IN,
+            Step(replying(logout, headers=OWN), check=forgets('"cookies"')),
+            SIGN_IN,
+            Step(logout, before=World.revoke, cookie="none", check=forgets(None)),
+            SIGN_IN,
+            Step(login("u2"), cookie="set", check=forgets(None)),
+            Step(
+                lambda session: session.logout_everywhere(),
+                cookie="deleted",
+                check=forgets('"cache", "storage"'),
+            ),
+        ),
+        {"clear_site_data": ["cache", "storage"]},
+    ),
+    Scenario(
+        "no Clear-Site-Data unless asked for",
+        (SIGN_IN, Step(logout, cookie="deleted", check=forgets(None))),
     ),
 )
