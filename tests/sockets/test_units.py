@@ -1,0 +1,225 @@
+"""The small parts of sockets and streams, without a server."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from openclaw_middleware import AsyncSessionManager, EndReason, ResponseStarted, SessionSettings
+from openclaw_middleware.asgi import SessionMiddleware, get_session
+from openclaw_middleware.core.events import ChangesDropped
+from openclaw_middleware.holding import last_words
+from openclaw_middleware.interruption import Interruption
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+
+@pytest.mark.parametrize(
+    ("kind", "encoding", "sent", "said"),
+    [
+        ("text/event-stream", "", b"data: 1\n\n", True),
+        ("text/event-stream; charset=utf-8", None, b"data: 1\r\n\r\n", True),
+        ("text/event-stream", "", b"", True),
+        ("text/event-stream", "", b"data: 1\n", False),
+        ("text/event-stream", "gzip", b"data: 1\n\n", False),
+        ("text/plain", "", b"text\n\n", False),
+        ("", "", b"", False),
+    ],
+)
+def test_last_words(kind: str, encoding: str | None, sent: bytes, said: bool) -> None:
+    words = last_words(EndReason.IDLE, kind, encoding, sent)
+    assert words == (b'event: session-ended\ndata: {"reason": "idle"}\n\n' if said else b"")
+
+
+class TestInterruption:
+    async def wait(self, *, swallow: bool = False) -> str:
+        self.wait_for = Interruption(asyncio.current_task())
+        try:
+            await asyncio.sleep(10)
+        except asyncio.CancelledError:
+            if not swallow and not self.wait_for.clear():
+                raise
+        self.wait_for.clear()
+        await asyncio.sleep(0)
+        return "went on"
+
+    async def test_only_the_wait_ends(self) -> None:
+        task = asyncio.ensure_future(self.wait())
+        await asyncio.sleep(0)
+        self.wait_for.now()
+        self.wait_for.now()
+        assert await task == "went on"
+        assert task.cancelling() == 0
+
+    async def test_a_cancellation_from_elsewhere_goes_through(self) -> None:
+        task = asyncio.ensure_future(self.wait())
+        await asyncio.sleep(0)
+        self.wait_for.now()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    async def test_one_that_was_swallowed_leaves_nothing_behind(self) -> None:
+        task = asyncio.ensure_future(self.wait(swallow=True))
+        await asyncio.sleep(0)
+        self.wait_for.now()
+        assert await task == "went on"
+        assert task.cancelling() == 0
+
+
+class Bare:
+    """A plain ASGI application, its socket, and a server made of queues."""
+
+    def __init__(self, talk: Any, **settings: Any) -> None:
+        self.settings = SessionSettings.for_tests(**settings)
+        self.events: list[Any] = []
+        self.manager = AsyncSessionManager(self.settings, listeners=[self.events.append])
+        self.app = SessionMiddleware(talk, self.manager)
+        self.received: asyncio.Queue[Any] = asyncio.Queue()
+        self.sent: asyncio.Queue[Any] = asyncio.Queue()
+
+    async def sign_in(self) -> tuple[str, bytes]:
+        found: dict[str, Any] = {}
+
+        async def enter(scope: Any, receive: Any, send: Any) -> None:
+            get_session(scope).login("ada")
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            found["id"] = get_session(scope).id
+            await send({"type": "http.response.body"})
+
+        async def send(message: Any) -> None:
+            for name, value in message.get("headers", ()):
+                if name == b"set-cookie":
+                    found["cookie"] = value.partition(b";")[0]
+
+        scope = {"type": "http", "path": "/", "method": "GET", "headers": []}
+        await SessionMiddleware(enter, self.manager)(scope, self.received.get, send)
+        return found["id"], found["cookie"]
+
+    async def open(self, cookie: bytes) -> asyncio.Task[None]:
+        scope = {"type": "websocket", "path": "/", "headers": [(b"cookie", cookie)]}
+        task = asyncio.ensure_future(self.app(scope, self.received.get, self.sent.put))
+        self.received.put_nowait({"type": "websocket.connect"})
+        assert (await self.sent.get())["type"] == "websocket.accept"
+        while not self.manager.runtime.watch()._listening:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        return task
+
+
+async def test_changes_not_saved_are_dropped_with_an_event_and_a_logout_is_done() -> None:
+    """As of a request that failed: what narrows still happens."""
+
+    async def talk(scope: Any, receive: Any, send: Any) -> None:
+        session = get_session(scope)
+        session["n"] = 0
+        await receive()
+        await send({"type": "websocket.accept"})
+        assert (await receive())["type"] == "websocket.receive"
+        session["n"] = 1
+        session.logout_others()
+        message = await receive()
+        assert (message["type"], message["code"], message["reason"]) == (
+            "websocket.disconnect",
+            4401,
+            "revoked",
+        )
+        assert (await receive())["type"] == "websocket.disconnect"  # and so it stays
+        with pytest.raises(OSError, match="the session is over: revoked"):
+            await send({"type": "websocket.send", "text": "too late"})
+        await send({"type": "websocket.close"})  # harmless
+
+    bare = Bare(talk, on_ended="error")
+    session_id, cookie = await bare.sign_in()
+    other_id, _ = await bare.sign_in()
+    task = await bare.open(cookie)
+    bare.received.put_nowait({"type": "websocket.receive", "text": "x"})
+    await asyncio.sleep(0.05)
+    assert await bare.manager.revoke(session_id)
+    async with asyncio.timeout(5):
+        assert await bare.sent.get() == {
+            "type": "websocket.close",
+            "code": 4401,
+            "reason": "revoked",
+        }
+        await task
+    assert bare.sent.empty()
+    assert await bare.manager.get(other_id) is None
+    dropped = [event for event in bare.events if isinstance(event, ChangesDropped)]
+    assert [event.keys for event in dropped] == [("n",)]
+
+
+async def test_after_the_start_nothing_is_begun_that_needs_a_cookie() -> None:
+    refused: list[str] = []
+
+    async def talk(scope: Any, receive: Any, send: Any) -> None:
+        session = get_session(scope)
+        await receive()
+        await send({"type": "websocket.accept"})
+        for verb, arguments in (("login", ["bob"]), ("regenerate", [])):
+            try:
+                getattr(session, verb)(*arguments)
+            except ResponseStarted:
+                refused.append(verb)
+        session["n"] = 1
+        await session.asave()
+        await receive()
+
+    bare = Bare(talk)
+    session_id, cookie = await bare.sign_in()
+    task = await bare.open(cookie)
+    bare.received.put_nowait({"type": "websocket.disconnect", "code": 1000})
+    await task
+    assert refused == ["login", "regenerate"]
+    async with bare.manager.open(session_id) as session:
+        assert session["n"] == 1
+
+
+async def test_an_application_that_reads_nothing_any_more_is_cut_off_in_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The client takes nothing, so the application hangs in `send`; it is gone all the same."""
+    monkeypatch.setattr("openclaw_middleware.asgi_sockets.PARTING", 0.2)
+    full = asyncio.Event()
+
+    async def talk(scope: Any, receive: Any, send: Any) -> None:
+        assert get_session(scope).user_id == "ada"
+        await receive()
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.send", "text": "much"})
+
+    bare = Bare(talk)
+    session_id, cookie = await bare.sign_in()
+    sent = bare.sent.put
+
+    async def put(message: Any) -> None:
+        await sent(message)
+        if message["type"] == "websocket.send":
+            full.set()
+            await asyncio.sleep(60)
+
+    bare.sent.put = put  # type: ignore[method-assign]
+    task = await bare.open(cookie)
+    await full.wait()
+    await bare.manager.revoke(session_id)
+    async with asyncio.timeout(5):
+        await task
+        assert (await bare.sent.get())["type"] == "websocket.send"
+        assert (await bare.sent.get())["code"] == 4401
+
+
+async def test_the_servers_own_cancellation_is_not_swallowed() -> None:
+    async def talk(scope: Any, receive: Any, send: Any) -> None:
+        assert get_session(scope).user_id == "ada"
+        await receive()
+        await send({"type": "websocket.accept"})
+        await receive()
+
+    bare = Bare(talk)
+    _, cookie = await bare.sign_in()
+    task = await bare.open(cookie)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert bare.manager.runtime.watch()._tasks == []
