@@ -100,13 +100,15 @@ def test_a_touch_never_delays_a_message(open_site: Open) -> None:
     bench = Bench(open_site, gate)
     with bench.site.socket(bench.cookie) as socket:
         socket.recv()
+        bench.settled()
         bench.clock.advance(INTERVAL + 1)
         talk(socket)
         bench.site.call(_reached(gate))
         talk(socket, 100)
         assert bench.last_active < bench.clock()
         gate.open()
-        until(lambda: bench.last_active == bench.clock())
+        until(lambda: bench.last_active == bench.clock() and bench.site.at_ease)
+        assert dict(bench.trips.trips) == {"touch": 1}
 
 
 async def _reached(gate: Gate) -> None:

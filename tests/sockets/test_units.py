@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any
 
 import pytest
+from starlette.testclient import TestClient
+from starlette.websockets import WebSocketDisconnect
 
 from openclaw_middleware import AsyncSessionManager, EndReason, ResponseStarted, SessionSettings
 from openclaw_middleware.asgi import SessionMiddleware, get_session
 from openclaw_middleware.core.events import ChangesDropped
 from openclaw_middleware.holding import last_words
 from openclaw_middleware.interruption import Interruption
+from openclaw_middleware.testing.clients import login, session_of
+from tests.architecture import ROOT
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -223,3 +228,19 @@ async def test_the_servers_own_cancellation_is_not_swallowed() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert bare.manager.runtime.watch()._tasks == []
+
+
+def test_the_example_of_the_page_works() -> None:
+    text = (ROOT / "docs" / "sockets.md").read_text()
+    example = re.findall(r"```python\n(.*?)```", text, re.DOTALL)[0]
+    settings = 'SessionSettings.load(secret_key="…", store="redis://localhost/0")'
+    assert settings in example
+    names: dict[str, Any] = {}
+    exec(example.replace(settings, "SessionSettings.for_tests()"), names)  # noqa: S102
+    client = TestClient(names["app"])
+    with pytest.raises(WebSocketDisconnect), client.websocket_connect("/chat"):
+        pass
+    login(client, "ada")
+    with client.websocket_connect("/chat") as socket:
+        socket.send_text("half a sentence")
+    assert session_of(client)["draft"] == "half a sentence"
