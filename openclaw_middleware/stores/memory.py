@@ -41,7 +41,7 @@ from .memory_state import MemoryState as MemoryState
 
 COUNTED = 1000
 # Writes a record remembers before its last one: a retry may come after other writers.
-REMEMBERED = 64
+REMEMBERED = 128
 
 
 class _MemoryBodies(StoreBodies):

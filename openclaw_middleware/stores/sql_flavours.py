@@ -16,7 +16,7 @@ class Flavour:
         returning: UPDATE and INSERT can answer rows.
         ignore: makes an INSERT of a present key do nothing; empty: it fails.
         lock: makes a SELECT lock its rows.
-        earlier: the ids of the last writes, the latest first.
+        earlier: the ids of the last writes (128 of ours), the latest first.
         same_user: compares user ids byte by byte, trailing blanks included.
         announce: tells who listens of `what`, when the transaction commits; a full queue of the
             server's must not keep it from committing. Empty where nobody can listen.
@@ -52,7 +52,7 @@ FLAVOURS = {
         ignore_user="ON CONFLICT DO NOTHING",
         skip_locked="",
         least="MIN",
-        earlier="SUBSTR(write_id || ' ' || earlier_writes, 1, 250)",
+        earlier="SUBSTR(write_id || ' ' || earlier_writes, 1, 2450)",
     ),
     "postgresql": Flavour(
         now="CAST(EXTRACT(EPOCH FROM CLOCK_TIMESTAMP()) AS DOUBLE PRECISION)",
@@ -63,7 +63,7 @@ FLAVOURS = {
         ignore_user="ON CONFLICT DO NOTHING",
         skip_locked="FOR UPDATE SKIP LOCKED",
         least="LEAST",
-        earlier="SUBSTR(write_id || ' ' || earlier_writes, 1, 250)",
+        earlier="SUBSTR(write_id || ' ' || earlier_writes, 1, 2450)",
         announce="CASE WHEN PG_NOTIFICATION_QUEUE_USAGE() < 0.5"
         " THEN PG_NOTIFY('{channel}', {what}) END",
     ),
@@ -78,7 +78,7 @@ FLAVOURS = {
         ignore_user="ON DUPLICATE KEY UPDATE tag = tag",
         skip_locked="FOR UPDATE SKIP LOCKED",
         least="LEAST",
-        earlier="SUBSTR(CONCAT(write_id, ' ', earlier_writes), 1, 250)",
+        earlier="SUBSTR(CONCAT(write_id, ' ', earlier_writes), 1, 2450)",
         same_user="CAST(s.user_id AS BINARY) = CAST(:user_id AS BINARY)",
     ),
 }

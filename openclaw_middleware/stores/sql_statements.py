@@ -17,6 +17,9 @@ from ..core.record import Record
 from .sql_flavours import FLAVOURS
 from .sql_tables import Tables
 
+# Seconds for which the ids of writes are kept, so that a repeated one is known.
+REMEMBERED = 30
+
 RECORD = tuple(field.name for field in fields(Record))
 
 
@@ -51,6 +54,7 @@ class Statements:
             "ignore": self.flavour.ignore,
             "ignore_user": self.flavour.ignore_user,
             "earlier": self.flavour.earlier,
+            "remembered": str(REMEMBERED),
             "same_user": self.flavour.same_user,
             "of_user": _OF_USER,
             "freed": _FREED,
@@ -104,14 +108,17 @@ class Statements:
 
     def _write(self) -> None:
         self.insert = self._text(
-            "INSERT INTO {s} ({given}, last_active_at, promoted_at, earlier_writes, purge_at)"
-            " VALUES ({values}, {now}, {now}, '',"
+            "INSERT INTO {s} ({given}, last_active_at, promoted_at, written_at, earlier_writes,"
+            " purge_at) VALUES ({values}, {now}, {now}, {now}, '',"
             " {least}({now} + :idle_timeout, :started + :absolute_timeout) + :retention) {ignore}",
             returning="{now}",
         )
-        # MariaDB assigns from left to right: a column is read before it is written.
+        # MariaDB assigns from left to right: a column is read before it is written. What nobody
+        # repeats any more is forgotten, so that a session at rest carries one id.
         save = (
-            "UPDATE {s} AS s SET earlier_writes = {earlier}, write_id = :write_id,"
+            "UPDATE {s} AS s SET earlier_writes ="
+            " CASE WHEN {now} > written_at + {remembered} THEN write_id ELSE {earlier} END,"
+            " written_at = {now}, write_id = :write_id,"
             " version = version + 1, payload = :payload, policy = :policy,"
             " idle_timeout = :idle_timeout, absolute_timeout = :absolute_timeout"
         )

@@ -65,6 +65,22 @@ class SaveConformance:
         assert again.version == first.version == 2
         assert (yield bench.store.load(seen.id)).record == current
 
+    @fact("lost update")
+    def test_save_repeated_behind_a_hundred_others_is_saved(self, bench: Bench) -> Steps[None]:
+        """Its caller waited before the retry, while the session was busy."""
+        seen = yield from bench.live("ada")
+        write_id = new_write()
+        mine = replace(seen, payload=b"mine")
+        current = replace(mine, version=(yield bench.store.save(mine, write_id=write_id)).version)
+        for _ in range(100):
+            saved = yield bench.store.save(current, write_id=new_write())
+            current = replace(current, version=saved.version)
+        again = yield bench.store.save(mine, write_id=write_id)
+        assert isinstance(again, Saved)
+        assert again.version == 2
+        assert (yield bench.store.load(seen.id)).record.version == 102
+        assert isinstance((yield bench.store.save(mine, write_id=new_write())), Conflict)
+
     @fact("resurrection", "client-chosen id")
     def test_save_never_creates(self, bench: Bench) -> Steps[None]:
         """Saving what was never stored is Missing, and leaves nothing."""

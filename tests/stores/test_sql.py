@@ -251,6 +251,21 @@ class TestWriteIds:
         assert again.version == 2
         assert isinstance(lab.store.save(record, write_id="never"), Conflict)
 
+    @only["sqlite"]
+    def test_a_session_at_rest_carries_few_of_them(self, lab):
+        """Half a minute after the last write nobody repeats one, and the next write forgets."""
+        now = [lab.other.now()]
+        store = lab.another(clock=lambda: now[0])
+        record = lab.live()
+        for number in range(200):
+            store.save(replace(record, version=number + 1), write_id=f"{number:018}")
+        [[kept]] = lab.sql("SELECT earlier_writes FROM {s} WHERE id = :id", id=record.id)
+        assert 120 < len(kept.split()) < 140
+        now[0] += 31
+        assert isinstance(store.save(replace(record, version=201), write_id="late"), Saved)
+        [[kept]] = lab.sql("SELECT earlier_writes FROM {s} WHERE id = :id", id=record.id)
+        assert kept == f"{199:018}"
+
 
 class TestClocks:
     @servers
