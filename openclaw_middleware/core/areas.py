@@ -36,7 +36,8 @@ class Lapse(NamedTuple):
 
 
 class AreaLimits(NamedTuple):
-    """When a session is over as seen from a path: by its own limits, or the area's if shorter.
+    """When a session is over as seen from a path: by its own limits, or the area's if shorter. Once
+    the area asks, its limits are behind, and the session's own are what is ahead.
 
     Attributes:
         idle, absolute: seconds.
@@ -116,8 +117,9 @@ def area_limits(rules: Rules, path: str | None, record: Record, now: float) -> A
     lapse = None
     area = None if path is None else rules.areas.of(path)
     if area is not None and record.authenticated_at is not None:
-        idle, absolute = min(idle, area.idle), min(absolute, area.absolute)
         lapse = lapse_of(area, record, now)
+        if lapse is None:
+            idle, absolute = min(idle, area.idle), min(absolute, area.absolute)
     return AreaLimits(
         idle,
         absolute,

@@ -13,8 +13,10 @@ import pytest
 from tests.architecture import ROOT
 from tests.examples.served import free_port
 
-NAMES = ("starlette_app", "fastapi_app")
-FIRST_PAGE = {"starlette_app": "/cart", "fastapi_app": "/me"}
+NAMES = ("starlette_app", "fastapi_app", "spa_app")
+ONE_THING = {"starlette_app": "/devices", "fastapi_app": "/devices", "spa_app": "/note"}
+"""What only somebody signed in gets."""
+FIRST_PAGE = {"starlette_app": "/cart", "fastapi_app": "/me", "spa_app": "/keys"}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -54,8 +56,8 @@ def test_it_serves(name: str, tmp_path: Path) -> None:
         credentials = {"name": "ada", "password": "open sesame"}
         answer = httpx2.post(f"{url}/sign-in", json=credentials)
         cookie = answer.headers["set-cookie"].partition(";")[0]
-        devices = httpx2.get(f"{url}/devices", headers={"cookie": cookie})
-        assert len(devices.json()) == 1
+        private = httpx2.get(url + ONE_THING[name], headers={"cookie": cookie})
+        assert (private.status_code, len(private.json())) == (200, 1)
         assert httpx2.get(f"{url}{FIRST_PAGE[name]}").status_code == 200
     finally:
         server.terminate()
