@@ -170,6 +170,25 @@ def test_an_area_asks_and_says_so_without_noise(
     assert world.live() == [("ada", {"a": 1})]
 
 
+def test_hooks_after_a_refusal_do_not_meet_it_again(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = site(world, TESTING=False)
+    seen: list[Any] = []
+
+    @app.after_request
+    def look(response: Any) -> Any:
+        if response.status_code != 200:
+            seen.append((session.get("a"), current_session.user_id))
+        return response
+
+    login(client := app.test_client(), "ada", a=1)
+    world.clock.advance(400)
+    with caplog.at_level(logging.INFO):
+        assert client.get("/admin/plain").status_code == 401
+    assert (seen, caplog.records) == ([(1, None)], [])
+
+
 def test_the_way_through_the_sign_in_page(world: World) -> None:
     client = site(world).test_client()
     client.post("/sign-in")

@@ -283,6 +283,25 @@ def test_a_middleware_that_looks_first_makes_no_error(
         assert client.get("/who").content == b"ada"
 
 
+class Footer:
+    """A middleware that looks at the session when the view has answered."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> Any:
+        response = self.get_response(request)
+        response["X-A"] = str(request.session.get("a"))
+        return response
+
+
+def test_a_middleware_that_looks_afterwards(client: Client, clock: Clock) -> None:
+    clock.advance(400)
+    with override_settings(MIDDLEWARE=[*MIDDLEWARE, f"{__name__}.Footer"]):
+        answer = client.get("/strict/data")
+        assert (asked(answer), answer["X-A"]) == (True, "1")
+
+
 def test_a_view_may_answer_itself(client: Client, clock: Clock) -> None:
     clock.advance(400)
     answer = client.get("/strict/own")
