@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 from typing import Any
 
 from openclaw_middleware import SessionManager, SessionSettings
@@ -95,6 +96,18 @@ class Sites:
     def close(self) -> None:
         while self._opened:
             self._opened.pop().close()
+
+
+def always_rotating(site: Any) -> Any:
+    """The site, with a rotation due at every request and a grace that never ends.
+
+    Servers judge by clocks of their own, so that no test could wait for an interval to the point;
+    settings would refuse these two together.
+    """
+    desk = site.runtime.desk
+    rules = replace(desk.rules, rotation_interval=1e-9, rotation_grace=1e9)
+    site.runtime.desk = replace(desk, rules=rules)
+    return site
 
 
 def fresh_user() -> str:

@@ -6,7 +6,6 @@ goes. It answers normally, its changes are dropped with an event, and it sets no
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -17,7 +16,7 @@ from openclaw_middleware.core.events import ChangesDropped, Rotated
 from openclaw_middleware.testing import Gate
 
 from .ledger import TRIALS, Ledger
-from .places import Place, Sites, fresh_user
+from .places import Place, Sites, always_rotating, fresh_user
 from .visits import PATIENCE, Hold, Visit, Visitor, logout, read, slowly, whoami, write
 
 
@@ -125,13 +124,11 @@ def test_a_rotated_secret_of_a_finished_session_is_withheld(
 ) -> None:
     """The slow request was about to hand out a new secret when the logout came: it does not."""
     gate = Gate("save", patience=PATIENCE)
-    rotating = {"rotation_interval": 0.05, "rotation_grace": 0.02}
-    slow_site = sites(kind, place, gate, **rotating)
+    slow_site = always_rotating(sites(kind, place, gate))
     quick_site = sites("flask" if slow_site.colour == "sync" else "starlette", place)
     events: list[object] = []
     slow_site.runtime.events.add([events.append])
     ada = quick_site.signed_in(fresh_user(), a=1)
-    time.sleep(0.06)  # by now a rotation is due
     pending = ada.twin(slow_site).begin(write(b=2))
     gate._reached.result(PATIENCE)
     assert [event for event in events if isinstance(event, Rotated)]
