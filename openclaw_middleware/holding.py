@@ -43,11 +43,16 @@ class Holding:
 
     def use(self) -> None:
         """The person has sent something; nothing is waited for."""
-        if self._counts:
+        if self._is_activity:
             if self._watch is not None:
                 self._watch.use(self)
             else:
                 self.look(used=True)
+
+    @property
+    def _is_activity(self) -> bool:
+        # Where a fresh sign-in is asked for nobody stays by talking.
+        return self._counts and self._exchange.state.lapse is None
 
     def look(self, *, used: bool = False) -> None:
         """Hold the session, if the application has come to use it only now."""
@@ -67,7 +72,7 @@ class Holding:
 
     def _started(self) -> None:
         self._starting = None
-        self.look(used=self._counts)
+        self.look(used=self._is_activity)
         # What the exchange does from here on, late saves included, is nobody's activity.
         self._exchange.request = replace(self._exchange.request, passive=True)
 

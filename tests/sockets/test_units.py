@@ -10,13 +10,20 @@ import pytest
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
-from openclaw_middleware import AsyncSessionManager, EndReason, ResponseStarted, SessionSettings
+from openclaw_middleware import (
+    AsyncSessionManager,
+    EndReason,
+    Policy,
+    ResponseStarted,
+    SessionSettings,
+)
 from openclaw_middleware.asgi import SessionMiddleware, get_session
 from openclaw_middleware.core.events import ChangesDropped
-from openclaw_middleware.holding import last_words
+from openclaw_middleware.holding import Holding, last_words
 from openclaw_middleware.interruption import Interruption
 from openclaw_middleware.testing.clients import login, session_of
 from tests.architecture import ROOT
+from tests.core.lab import Lab
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -36,6 +43,37 @@ pytestmark = pytest.mark.filterwarnings("error")
 def test_last_words(kind: str, encoding: str | None, sent: bytes, said: bool) -> None:
     words = last_words(EndReason.IDLE, kind, encoding, sent)
     assert words == (b'event: session-ended\ndata: {"reason": "idle"}\n\n' if said else b"")
+
+
+class Watched:
+    """Stands in for the watch: what it was told of a holder."""
+
+    def __init__(self) -> None:
+        self.told: list[object] = []
+
+    def watch(self) -> Watched:
+        return self
+
+    def join(self, holder: object, record: object, now: float, *, used: bool) -> None:
+        self.told.append(("join", used))
+
+    def use(self, holder: object) -> None:
+        self.told.append("use")
+
+
+@pytest.mark.parametrize(("away", "told"), [(0, [("join", True), "use"]), (400, [("join", False)])])
+async def test_nobody_stays_in_an_area_that_asks_by_talking(away: float, told: list[Any]) -> None:
+    lab = Lab(policies={"strict": Policy(300, 3600)}, policy_paths={"/": "strict"})
+    browser = lab.browser()
+    browser.sign_in("ada")
+    lab.clock.advance(away)
+    request = browser.request(area=lab.desk.rules.areas.of("/"))
+    request.x.accessed = True
+    watched: Any = Watched()
+    holding = Holding(watched, request.x, lambda reason: None)
+    holding._started()
+    holding.use()
+    assert watched.told == told
 
 
 class TestInterruption:
