@@ -2,8 +2,8 @@
 
 A rotation is due at every request. In each round some requests have loaded the session under one
 token; while half of them still stand in their handlers, the others are answered and a second tab
-brings the new token into force. Responses get lost on their way to the browser, and answers of the
-store on theirs to the server.
+brings the new token into force; a last request with the old one was slow to arrive. Responses get
+lost on their way to the browser, and answers of the store on theirs to the server.
 """
 
 from __future__ import annotations
@@ -69,6 +69,7 @@ def test_rotation_signs_nobody_out(
     where = f"{place.name} {site.colour}"
     with ledger.trials("rotation: no false logout", where) as trials:
         for _ in range(TRIALS):
+            late = browser.twin()
             quick, slow = Hold(TOGETHER), Hold(TOGETHER)
             pending = [
                 [browser.begin(standing(hold, writes=n % 2 == 0)) for n in range(TOGETHER)]
@@ -80,9 +81,10 @@ def test_rotation_signs_nobody_out(
             chance.shuffle(pending[0])
             for each in pending[0]:
                 arrives(each)
-            second = Hold()
+            second = Hold(2)
             second.open()
             arrives(browser.begin(standing(second, writes=False)))
+            arrives(late.begin(standing(second, writes=False)))
             slow.open()
             chance.shuffle(pending[1])
             for each in pending[1]:
