@@ -77,7 +77,7 @@ function begin(host) {
     put(node, { id, part: tag + " " + id, [name]: value });
     dialog.append(node);
   }
-  const { title, stay, close } = parts;
+  const { stay, close } = parts;
   stay.onclick = keeper.extend;
   close.onclick = keeper.dismiss;
   parts.out.onclick = keeper.logout;
@@ -139,9 +139,8 @@ function begin(host) {
       class: ended || phase == "unverified" ? "cover" : "",
     });
     put(parts.stale, { href: get("login-url") || location.href });
-    if (dialog.open) return;
-    dialog.showModal();
-    title.focus(); // not a button: a key pressed while typing must not answer
+    // It is the title that gets the focus: a key pressed while typing must not answer.
+    if (!dialog.open) dialog.showModal();
   }
 
   keeper.addEventListener("change", render);

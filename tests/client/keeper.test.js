@@ -338,6 +338,10 @@ test("an answer that took long is no younger than its question", async () => {
   server.instead = () => ({ status: 200, text: JSON.stringify(late) });
   await lab.pass(10);
   assert.ok(tab.keeper.status().left <= 1690, `${tab.keeper.status().left}`);
+  lab.latency = 20;
+  server.instead = null;
+  await lab.pass(60);
+  assert.equal(server.count(), 2);
 });
 
 test("an own answer that was overtaken by another tab's is not believed", async () => {
@@ -698,8 +702,11 @@ test("the application's own answers are heard", async () => {
 
 test("stopped, it is silent; started again, it goes on", async () => {
   const { lab, server, tab } = await signedIn();
+  const stored = JSON.stringify(lab.storage);
   tab.keeper.stop();
+  assert.deepEqual(lab.timers.filter((timer) => timer.tab === tab), []);
   tab.act();
+  assert.equal(JSON.stringify(lab.storage), stored);
   tab.keeper.check();
   tab.keeper.extend();
   await lab.pass(4000);

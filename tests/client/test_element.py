@@ -161,6 +161,26 @@ def test_escape_stays_signed_in(ada: Visit) -> None:
     assert ada.site.requests(f"{PREFIX}heartbeat")[-1]["status"] == 200
 
 
+CLOSED = """async (node) => {
+    const closed = new Promise((resolve) => node.addEventListener("close", resolve));
+    node.close();
+    await closed;
+    return node.open;
+}"""
+
+
+def test_a_browser_that_closes_it_without_asking_is_taken_for_escape(ada: Visit) -> None:
+    ada.warned()
+    before = ada.site.pings()
+    ada.dialog.evaluate(CLOSED)
+    expect(ada.dialog).not_to_be_visible()
+    assert ada.site.pings() == before + 1
+    ada.site.revoke("ada")
+    ada.page.evaluate("document.querySelector('session-keeper').keeper.check()")
+    expect(ada.dialog).to_be_visible()
+    assert ada.dialog.evaluate(CLOSED) is True
+
+
 def test_an_extension_that_fails_keeps_the_dialog_and_is_tried_again(ada: Visit) -> None:
     ada.warned()
     ada.site.answer(f"{PREFIX}heartbeat", 500)
@@ -273,7 +293,12 @@ def test_the_cover_hides_the_page_and_keeps_what_was_typed(ada: Visit) -> None:
     expect(ada.dialog).to_contain_text("Your session was ended elsewhere.")
     backdrop = "node => getComputedStyle(node, '::backdrop').backgroundColor"
     assert ada.dialog.evaluate(backdrop) == "rgb(255, 255, 255)"
-    for _ in range(3):
+    ada.dialog.evaluate("node => node.addEventListener('close', () => window.closed_once = true)")
+    ada.page.keyboard.press("a")
+    ada.page.keyboard.press("Escape")
+    expect(ada.dialog).to_be_visible()
+    assert ada.page.evaluate("window.closed_once") is None
+    for _ in range(3):  # a browser closes it after two, whatever the page wants
         ada.page.keyboard.press("Escape")
         expect(ada.dialog).to_be_visible()
     with ada.context.expect_page() as opened:
