@@ -92,9 +92,7 @@ function begin(host) {
     escape();
   };
   dialog.onclose = () => {
-    if (!open) return;
-    escape(); // the browser closed it
-    render();
+    if (open) escape(); // the browser closed it; whatever is answered draws it again
   };
 
   function render() {

@@ -525,6 +525,7 @@ test("a frozen tab is right when it wakes", async () => {
   await lab.pass(1.5);
   assert.equal(tab.phase, "active");
   assert.deepEqual(tab.heard.map(([name]) => name).filter((name) => name != "extended"), []);
+  tab.act();
   other.freeze();
   tab.freeze();
   await lab.pass(3000);

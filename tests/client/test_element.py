@@ -39,7 +39,9 @@ def chromium(servers: Servers) -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("site")
-    with Site("starlette", folder, policies={"brief": [1200.0, 1200.0]}) as site:
+    # A busy machine is no outage.
+    policies = {"brief": [1200.0, 1200.0]}
+    with Site("starlette", folder, policies=policies, store_timeout=20.0) as site:
         yield site
 
 
@@ -125,6 +127,10 @@ def test_the_dialog_opens_at_the_lead_and_closes_when_confirmed(ada: Visit) -> N
     expect(ada.dialog).not_to_be_visible()
     ada.later(10)
     expect(ada.dialog).to_be_visible()
+    countdown = ada.dialog.locator("#countdown")
+    shown = countdown.inner_text()
+    assert shown[:2] == "1:"
+    expect(countdown).not_to_have_text(shown)
     ada.button("Stay signed in").click()
     expect(ada.dialog).not_to_be_visible()
     assert ada.focused() == "text/"
@@ -286,6 +292,7 @@ def test_what_is_read_aloud_changes_rarely(ada: Visit) -> None:
 
 
 def test_the_cover_hides_the_page_and_keeps_what_was_typed(ada: Visit) -> None:
+    lost = len(ada.site.requests(f"{PREFIX}lost"))
     ada.page.fill("#text", "an hour of work")
     ada.page.focus("#text")
     ada.site.revoke("ada")
@@ -310,7 +317,7 @@ def test_the_cover_hides_the_page_and_keeps_what_was_typed(ada: Visit) -> None:
     expect(ada.dialog).not_to_be_visible()
     expect(ada.page.locator("input")).to_have_value("an hour of work")
     assert ada.focused() == "text/"
-    assert len(ada.site.requests(f"{PREFIX}lost")) == 1
+    assert len(ada.site.requests(f"{PREFIX}lost")) == lost + 1
 
 
 @pytest.mark.parametrize(
@@ -330,10 +337,13 @@ def test_the_end_leaves_the_page(
 
 
 def test_signing_out_in_the_dialog(ada: Visit) -> None:
+    lost = len(ada.site.requests(f"{PREFIX}lost"))
     ada.warned()
+    sessions = len(ada.site.sessions("ada"))
     ada.button("Sign out").click()
     expect(ada.dialog).to_have_accessible_name("You have been signed out")
-    assert ada.site.events("ClientLost") == ada.site.events("ClientLost")[:1]
+    assert len(ada.site.sessions("ada")) == sessions - 1
+    assert len(ada.site.requests(f"{PREFIX}lost")) == lost
 
 
 def test_texts_are_replaced_by_attributes(context: BrowserContext, site: Site) -> None:
@@ -368,6 +378,8 @@ def test_an_element_taken_out_is_silent(ada: Visit) -> None:
     before = len(ada.site.requests(PREFIX))
     ada.page.evaluate("document.querySelector('session-keeper').remove()")
     ada.later(1900)
+    ada.context.clock.run_for(3000)
+    ada.page.evaluate("fetch('/me').then(String)")  # what was to be asked was asked before
     assert len(ada.site.requests(PREFIX)) == before
 
 
