@@ -154,6 +154,27 @@ def test_a_loser_never_clears_the_winners_cookie(lab: Lab) -> None:
     assert browser.data() == {"cart": [1]}
 
 
+@pytest.mark.parametrize("change", ["regenerate", "login", "logout"])
+def test_a_page_opened_with_a_dead_token_deletes_it_unless_it_was_replaced(
+    lab: Lab, change: str
+) -> None:
+    """The successor of a replaced one may be on its way to this very browser."""
+    browser = signed_in(lab)
+    tab = browser.twin()
+    request = browser.request()
+    {
+        "regenerate": request.session.regenerate,
+        "login": lambda: request.session.login("ada"),
+        "logout": request.session.logout,
+    }[change]()
+    request.finish()
+    late = tab.request(navigation=True)
+    assert late.session.user_id is None
+    late.finish()
+
+    assert bool(late.set_cookies) == (change == "logout")
+
+
 def test_a_farewell_overtaken_by_another_sign_in_sets_no_cookie(lab: Lab) -> None:
     """Logout with a message, while the same browser signs in as somebody else."""
     browser = signed_in(lab)

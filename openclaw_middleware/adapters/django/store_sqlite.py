@@ -83,8 +83,8 @@ def _on(raw: Any, statements: Statements, steps: Steps[T]) -> T:
         while True:
             word = words.get(statement)
             if word is not None:
-                open_ = word == "begin"
                 _transact(raw, word, inside)
+                open_ = word == "begin"
                 answer: Any = 0
             else:
                 answer = _execute(raw, statement.text, parameters)
@@ -92,7 +92,8 @@ def _on(raw: Any, statements: Statements, steps: Steps[T]) -> T:
     except StopIteration as done:
         return done.value  # type: ignore[no-any-return]  # StopIteration.value is untyped
     except BaseException:
-        if open_:
+        # A disk that is full has rolled back by itself.
+        if open_ and raw.in_transaction:
             _transact(raw, "rollback", inside)
         raise
 

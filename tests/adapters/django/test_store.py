@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -13,11 +14,14 @@ from django.core.management import call_command
 from django.db import connection, connections, transaction
 from django.test import AsyncClient, Client, override_settings
 
-from openclaw_middleware import ConfigurationError, StoreUnavailable
+from openclaw_middleware import ConfigurationError, EndReason, StoreUnavailable
 from openclaw_middleware.adapters.django import conf, get_manager, tables
 from openclaw_middleware.adapters.django.database_url import database_url
 from openclaw_middleware.adapters.django.deployment import Deployment
 from openclaw_middleware.adapters.django.store_sqlite import InDjangosThread, OnDjangosConnection
+from openclaw_middleware.core.contract import Live
+from openclaw_middleware.core.record import Record
+from openclaw_middleware.stores.base import StoreOptions
 from openclaw_middleware.testing import Clock, StoreConformance
 
 from .project import views
@@ -42,6 +46,49 @@ class TestConformance(StoreConformance):
             return store if colour == "sync" else InDjangosThread(store)
 
         return make
+
+
+def a_record(now: float) -> Record:
+    return Record(
+        id="tag.random",
+        secret_hash=b"h" * 32,
+        version=1,
+        write_id="w",
+        created_at=now,
+        authenticated_at=now,
+        valid_from=now,
+        last_active_at=now,
+        idle_timeout=600.0,
+        absolute_timeout=600.0,
+        policy="default",
+        user_id="ada",
+        payload=b"",
+    )
+
+
+@pytest.mark.parametrize("colour", ["blocking", "asyncio"])
+def test_a_locked_file_is_an_outage_that_says_so(
+    test_database: None, colour: str, namespace: str
+) -> None:
+    """Another program writes for long: readers go on, writers are told, nothing stays open."""
+    store = OnDjangosConnection("filed", StoreOptions(namespace=namespace))
+    store.create_tables()
+    record = a_record(now=store.now())
+    store.create(record)
+    connections["filed"].connection.execute("PRAGMA busy_timeout = 20")
+    end: Any = store.end
+    if colour == "asyncio":
+        end = async_to_sync(InDjangosThread(store).end)
+    other = sqlite3.connect(connections["filed"].settings_dict["NAME"], isolation_level=None)
+    try:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreUnavailable, match="locked"):
+            end(record.id, EndReason.SIGNED_OUT)
+        assert isinstance(store.load(record.id), Live)
+        assert not connections["filed"].connection.in_transaction
+    finally:
+        other.close()
+    assert end(record.id, EndReason.SIGNED_OUT).fresh
 
 
 @pytest.fixture
