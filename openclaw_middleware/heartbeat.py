@@ -36,6 +36,7 @@ from .heartbeat_calls import (
 from .heartbeat_script import NAME as SCRIPT
 from .heartbeat_script import serve as serve_script
 
+MAX_NONCE = 64
 LOST = ("ended", "anonymous", "replaced", "login_page")
 
 
@@ -114,14 +115,17 @@ class Heartbeat:
             if call.name == "logout":
                 x.delete_cookie()
             raise x.failure
-        path = report.path or call.parameters.get("path")
+        asked = call.parameters
+        path = report.path or asked.get("path")
+        # Who asks knows by it that the answer was made for them, and is out of no cache.
+        nonce = {"nonce": asked.get("nonce", "")[:MAX_NONCE] or None}
         if call.name == "lost":
             return self._lost(x, report)
         if call.name == "logout":
             ended = x.state.record is not None
             x.state.logout()
             yield driver.commit(x)
-            content = self.judgement(x, path)
+            content = self.judgement(x, path) | nonce
             if ended:
                 content |= {"state": "ended", "reason": EndReason.SIGNED_OUT}
             answered = self._answer(x, 200, content)
@@ -131,7 +135,7 @@ class Heartbeat:
         extended = None
         if call.name == "heartbeat" and x.state.record is not None:
             extended = yield from self._beat(driver, x, report, path)
-        content = self.judgement(x, path)
+        content = self.judgement(x, path) | nonce
         if call.name == "status":
             return self._answer(x, 200, content)
         content["extended"] = bool(extended)

@@ -60,7 +60,7 @@ class Control:
         self.offset = float(settings.pop("offset", 0))
         self.seen: list[dict[str, Any]] = []
         self.heard: list[dict[str, Any]] = []
-        self.breaks: dict[str, int] = {}
+        self.breaks: dict[str, list[Any]] = {}
         self.outage = Outage()
         self.file = settings["store"]
         policies = settings.pop("policies", {})
@@ -68,6 +68,7 @@ class Control:
             **{
                 "secret_key": "tests only: 5Tn8-qWx2_Lm7vZc4Rb9Ks6yHd3pJg1f",
                 "enable_heartbeat": True,
+                "login_url": "/login",
                 **settings,
                 "store": f"sqlite:///{self.file}",
                 "policies": {name: Policy(*limits) for name, limits in policies.items()},
@@ -89,7 +90,8 @@ class Control:
     def note(self, method: str, path: str, query: str, headers: dict[str, str]) -> dict[str, Any]:
         """Write a request down; its `status` is there already when it is to be broken."""
         entry: dict[str, Any] = {"method": method, "path": path, "query": query}
-        entry |= {"headers": headers, "status": self.breaks.get(path)}
+        status, location = self.breaks.get(path, (None, ""))
+        entry |= {"headers": headers, "status": status, "location": location}
         self.seen.append(entry)
         return entry
 
@@ -110,12 +112,17 @@ class Control:
         """All events so far."""
         return self.heard
 
-    def do_break(self, path: str, status: int | None) -> None:
+    def do_break(self, path: str, status: int | None, location: str) -> None:
         """Answer requests to this path with a page of that status; None: serve it again."""
         if status is None:
             self.breaks.pop(path, None)
         else:
-            self.breaks[path] = status
+            self.breaks[path] = [status, location]
+
+    def do_mend(self) -> None:
+        """Nothing is broken any more."""
+        self.breaks.clear()
+        self.outage.down = False
 
     def do_outage(self, down: bool) -> None:
         """Take the store out of reach, or bring it back."""
@@ -148,12 +155,13 @@ class AsgiLog:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        headers = {name.decode(): value.decode("latin-1") for name, value in scope["headers"]}
+        told = {name.decode(): value.decode("latin-1") for name, value in scope["headers"]}
         query = scope["query_string"].decode()
-        entry = self.control.note(scope["method"], scope["path"], query, headers)
+        entry = self.control.note(scope["method"], scope["path"], query, told)
         if entry["status"] is not None:
+            headers = [(b"content-type", b"text/html"), (b"location", entry["location"].encode())]
             start = {"type": "http.response.start", "status": entry["status"]}
-            await send({**start, "headers": [(b"content-type", b"text/html")]})
+            await send({**start, "headers": headers})
             await send({"type": "http.response.body", "body": b"<p>Broken"})
             return
 
@@ -179,7 +187,8 @@ class WsgiLog:
         path, query = environ["PATH_INFO"], environ["QUERY_STRING"]
         entry = self.control.note(environ["REQUEST_METHOD"], path, query, headers)
         if entry["status"] is not None:
-            start_response(f"{entry['status']} Broken", [("Content-Type", "text/html")])
+            broken = [("Content-Type", "text/html"), ("Location", entry["location"])]
+            start_response(f"{entry['status']} Broken", broken)
             return [b"<p>Broken"]
 
         def noted(status: str, *rest: Any) -> Any:

@@ -14,7 +14,6 @@ from html import escape
 from typing import Any, ClassVar
 
 from openclaw_middleware import Session
-from openclaw_middleware.heartbeat_script import script
 from openclaw_middleware.runtime import Runtime
 
 POLICY = (
@@ -27,10 +26,15 @@ POLICY = (
 
 @dataclass(frozen=True)
 class Ask:
-    """A request as a page sees it."""
+    """A request as a page sees it.
+
+    Attributes:
+        keeper: what the framework's own template helper makes of these attributes.
+    """
 
     session: Session
     path: str
+    keeper: Callable[[dict[str, str]], str]
     form: Mapping[str, str] = field(default_factory=dict)
     query: Mapping[str, str] = field(default_factory=dict)
 
@@ -55,7 +59,6 @@ def page(ask: Ask) -> Answer:
     user = ask.session.user_id
     if user is None:
         return Answer("", 303, location=f"/login?next={ask.path}")
-    told = "".join(f' {name}="{escape(value)}"' for name, value in ask.query.items())
     text = escape(str(ask.session.get("text", "")))
     return _document(
         f"{escape(user)} is here",
@@ -65,26 +68,28 @@ def page(ask: Ask) -> Answer:
   <button>Save</button>
 </form>
 <form method="post" action="/logout"><button>Leave</button></form>
-<session-keeper login-url="/login"{told}></session-keeper>
-{_script()}""",
+{ask.keeper(dict(ask.query))}""",
     )
 
 
 def login_page(ask: Ask) -> Answer:
-    """Who is signed in already may sign in anew."""
+    """Who is signed in already may sign in anew. The query names a policy."""
+    policy = escape(ask.query.get("policy", ""))
     return _document(
         "Please sign in",
-        """
+        f"""
 <form method="post" action="/login">
+  <input type="hidden" name="policy" value="{policy}">
   <label for="name">Your name</label> <input id="name" name="name">
   <button>Sign in</button>
-</form>""",
+</form>
+{ask.keeper({})}""",
     )
 
 
 def login(ask: Ask) -> Answer:
     """Sign in as anybody, under any policy."""
-    ask.session.login(ask.form["name"], policy=ask.form.get("policy"))
+    ask.session.login(ask.form["name"], policy=ask.form.get("policy") or None)
     return Answer("", 303, location="/")
 
 
@@ -121,12 +126,6 @@ def _document(title: str, body: str) -> Answer:
     return Answer(f"{head}</head><body><main><h1>{title}</h1>{body}</main></body></html>")
 
 
-def _script() -> str:
-    found = script()
-    source = f"/_session/client.js?v={found.version}"
-    return f'<script type="module" src="{source}" integrity="{found.integrity}"></script>'
-
-
 PAGES: dict[tuple[str, str], Callable[[Ask], Answer]] = {
     ("GET", "/"): page,
     ("GET", "/area/"): page,
@@ -147,12 +146,20 @@ def starlette_app(runtime: Runtime) -> Any:
     from starlette.responses import Response
     from starlette.routing import Route
 
-    from openclaw_middleware.adapters.starlette import SessionMiddleware, get_session
+    from openclaw_middleware.adapters.starlette import (
+        SessionMiddleware,
+        get_session,
+        session_keeper,
+    )
 
     async def view(request: Request) -> Response:
         form = {name: str(value) for name, value in (await request.form()).items()}
         path = request.url.path
-        ask = Ask(get_session(request), path, form, request.query_params)
+
+        def keeper(attributes: dict[str, str]) -> str:
+            return session_keeper(request, **attributes)  # type: ignore[arg-type]
+
+        ask = Ask(get_session(request), path, keeper, form, request.query_params)
         answer = PAGES[request.method, path](ask)
         return Response(answer.body, answer.status, answer.headers)
 
@@ -162,15 +169,18 @@ def starlette_app(runtime: Runtime) -> Any:
 
 
 def flask_app(runtime: Runtime) -> Any:
-    from flask import Flask, Response, request
+    from flask import Flask, Response, render_template_string, request
 
     from openclaw_middleware.adapters.flask import OpenClaw, get_session
 
     app = Flask("site", static_folder=None)
     OpenClaw(app, sessions=runtime)
 
+    def keeper(attributes: dict[str, str]) -> str:
+        return render_template_string("{{ session_keeper(**given) }}", given=attributes)
+
     def view() -> Response:
-        ask = Ask(get_session(), request.path, request.form, request.args)
+        ask = Ask(get_session(), request.path, keeper, request.form, request.args)
         answer = PAGES[request.method, request.path](ask)
         return Response(answer.body, answer.status, answer.headers)
 
@@ -193,16 +203,33 @@ def django_app(runtime: Runtime) -> Any:
             "django.middleware.common.CommonMiddleware",
         ],
         DEBUG_PROPAGATE_EXCEPTIONS=True,
+        INSTALLED_APPS=["openclaw_middleware.adapters.django"],
+        TEMPLATES=[
+            {
+                "BACKEND": "django.template.backends.django.DjangoTemplates",
+                "OPTIONS": {"context_processors": ["django.template.context_processors.request"]},
+            }
+        ],
     )
     django.setup()
     from django.core.handlers.wsgi import WSGIHandler
     from django.http import HttpRequest, HttpResponse
+    from django.template import engines
     from django.urls import path as route
 
     from openclaw_middleware.adapters.django import conf, get_session
 
     def view(request: HttpRequest) -> HttpResponse:
-        ask = Ask(get_session(request), request.path, request.POST.dict(), request.GET.dict())
+        def keeper(attributes: dict[str, str]) -> str:
+            given = {name.replace("-", "_"): value for name, value in attributes.items()}
+            arguments = " ".join(f"{name}={name}" for name in given)
+            template = engines["django"].from_string(
+                f"{{% load openclaw %}}{{% session_keeper {arguments} %}}"
+            )
+            return str(template.render(given, request))
+
+        form, query = request.POST.dict(), request.GET.dict()
+        ask = Ask(get_session(request), request.path, keeper, form, query)
         answer = PAGES[str(request.method), request.path](ask)
         return HttpResponse(answer.body, status=answer.status, headers=answer.headers)
 

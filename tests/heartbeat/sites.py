@@ -82,6 +82,11 @@ class Site:
         now: float = self.tell("advance", seconds=seconds)
         return now
 
+    @property
+    def now(self) -> float:
+        """The server's epoch seconds."""
+        return self.advance(0)
+
     # -- what was asked of it
 
     def requests(self, path: str = "", method: str = "") -> list[dict[str, Any]]:
@@ -109,9 +114,16 @@ class Site:
 
     # -- what happens to it
 
-    def answer(self, path: str, status: int | None) -> None:
+    def answer(self, path: str, status: int | None, location: str = "") -> None:
         """Answer requests to the path with an HTML page of this status; None: serve it again."""
-        self.tell("break", path=path, status=status)
+        self.tell("break", path=path, status=status, location=location)
+
+    def mend(self) -> None:
+        """Undo what was done to it, but for the time that went by."""
+        if self._process is None:
+            self.start()
+        self.resume()
+        self.tell("mend")
 
     def outage(self, down: bool) -> None:
         """Take the store out of the application's reach, or bring it back."""

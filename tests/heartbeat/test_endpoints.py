@@ -54,12 +54,24 @@ def test_status_tells_both_clocks_and_moves_neither(page: Page) -> None:
         "absolute_warning_lead": 300,
         "heartbeat_interval": 300,
         "next_heartbeat": 200,
+        "nonce": None,
     }
     assert (page.world.contents(), page.world.trips.total) == (before, 1)
     page.world.clock.advance(IDLE - 101)
     assert page.status()["idle_left"] == 1
     page.world.clock.advance(1)
     assert page.status()["reason"] == "idle"
+
+
+def test_an_answer_names_the_request_it_is_for(page: Page) -> None:
+    """A page that is handed somebody else's out of a cache notices."""
+    page.visit(sign_in)
+    assert page.status("nonce=4f%22%3C")["nonce"] == '4f"<'
+    assert len(page.status("nonce=" + "a" * 99)["nonce"]) == 64
+    for name in ("heartbeat", "logout"):
+        answer = page.send("POST", PREFIX + name, query="nonce=y")
+        assert told(answer)["nonce"] == "y"
+    assert page.status("path=/&nonce=x")["nonce"] == "x"
 
 
 def test_heartbeat_extends_the_idle_clock_only(page: Page) -> None:

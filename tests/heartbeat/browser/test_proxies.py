@@ -1,0 +1,261 @@
+"""Through nginx and HAProxy, as the documentation sets them up, and as others have set them up.
+
+Whatever a proxy does to an answer, nobody is told that a live session has expired, and nobody is
+told of somebody else's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.heartbeat.fronts import FRONTS, Front, Nginx
+from tests.heartbeat.sites import PREFIX, Site
+from tests.server_process import ServerProcess
+from tests.servers import Servers
+
+from .conftest import Meet
+from .elsewhere import elsewhere
+from .people import Tab, later
+from .test_cross_site import refused
+
+IDLE, LEAD = 1800.0, 120.0
+Stand = Callable[[Front], ServerProcess]
+
+
+@pytest.fixture
+def stand(servers: Servers) -> Iterator[Stand]:
+    """Puts a proxy in front of a site."""
+    started: list[ServerProcess] = []
+
+    def stand(front: Front) -> ServerProcess:
+        started.append(servers.start(front))
+        return started[-1]
+
+    yield stand
+    for each in started:
+        each.remove()
+
+
+def warned(tab: Tab) -> None:
+    """Let the time go by until the dialog asks."""
+    later(IDLE - LEAD + 1, tab.person)
+    expect(tab.dialog).to_be_visible()
+
+
+@pytest.mark.parametrize("front", FRONTS)
+class TestAsPublished:
+    def test_a_visit(self, site: Site, stand: Stand, meet: Meet, name: str, front: str) -> None:
+        """Warned, extended while the application is away for a moment, and idle in the end."""
+        proxy = stand(FRONTS[front](site.port))
+        ada = meet(site, proxy.url)
+        tab = ada.sign_in(name)
+        assert ada.context.cookies()[0]["secure"]
+        warned(tab)
+        tab.press("Stay signed in")
+        tab.settled("active")
+        warned(tab)
+        site.stop()
+        tab.press("Stay signed in")
+        expect(tab.dialog).to_contain_text("No connection")
+        site.start()
+        later(10, ada)
+        assert tab.settled("active")["left"] > IDLE - 60
+        assert tab.heard("ended") == []
+        later(3600, ada)
+        assert tab.settled("ended")["reason"] == "idle"
+
+    def test_other_sites(self, site: Site, stand: Stand, meet: Meet, name: str, front: str) -> None:
+        proxy = stand(FRONTS[front](site.port))
+        tab = meet(site, proxy.url).sign_in(name)
+        with elsewhere() as port:
+            refused(tab, f"http://evil.example:{port}/", name)
+
+
+# -- set up by somebody else: while people are there, the configuration changes, and is mended
+
+Change = dict[str, str]
+OURS = "location ^~ /_session/ {{ proxy_pass http://application; {} }}"
+LIMIT = "limit_req_zone $server_name zone=few:1m rate=1r/m;"
+CACHE = "proxy_cache pages; proxy_cache_valid any 10m; proxy_cache_key $uri;"
+SMALL_CACHE = "cache pages\n total-max-size 4\n max-age 60\n process-vary off"
+RUDE = """
+    http-request set-var(txn.ours) bool(true) if { path_beg /_session/ }
+    http-request cache-use pages if { path_beg /_session/ }
+    http-response set-header Cache-Control max-age=60 if { var(txn.ours) -m bool }
+    http-response del-header Vary if { var(txn.ours) -m bool }
+    http-response cache-store pages if { var(txn.ours) -m bool }
+"""
+
+
+def nginx(server: str, around: str = "") -> Change:
+    return {"front": "nginx", "server": OURS.format(server), "around": around}
+
+
+def haproxy(frontend: str, more: str = "") -> Change:
+    return {"front": "haproxy", "frontend": frontend, "more": more}
+
+
+FAILURES = {
+    "nginx, too many": nginx("limit_req zone=few; limit_req_status 429;", LIMIT),
+    "nginx, too many, as 503": nginx("limit_req zone=few;", LIMIT),
+    "nginx, forbidden": nginx("deny all;"),
+    "nginx, not found": nginx("return 404;"),
+    "nginx, slow": nginx("proxy_read_timeout 1ms;"),
+    "nginx, our header taken away": nginx('proxy_set_header X-Session-Client "";'),
+    "haproxy, too many": haproxy(
+        "http-request deny deny_status 429 if { path_beg /_session/heartbeat }"
+    ),
+    "haproxy, forbidden": haproxy("http-request deny if { path_beg /_session/heartbeat }"),
+    "haproxy, our header taken away": haproxy("http-request del-header X-Session-Client"),
+}
+
+PORTALS = {
+    "nginx, redirect": nginx("return 302 /login;"),
+    "nginx, elsewhere": nginx("return 302 https://portal.example/login;"),
+    "nginx, page": nginx('default_type text/html; return 200 "<form>Sign in";'),
+    "haproxy, redirect": haproxy(
+        "http-request redirect location /login if { path_beg /_session/ }"
+    ),
+    "haproxy, page": haproxy(
+        'http-request return status 200 content-type text/html string "<form>Sign in"'
+        " if { path_beg /_session/ }"
+    ),
+}
+
+CACHES = {
+    "nginx": nginx(CACHE),
+    "haproxy": haproxy(
+        "http-request cache-use pages\nhttp-response cache-store pages", SMALL_CACHE
+    ),
+    "haproxy, rude": haproxy(RUDE, SMALL_CACHE),
+}
+
+
+def changed(proxy: ServerProcess, front: str, **lines: str) -> None:
+    """Let the proxy run with these further lines, on its old port."""
+    for each, text in lines.items():
+        setattr(proxy.engine, each, text)
+    proxy.restart()
+
+
+def mended(proxy: ServerProcess) -> None:
+    """Let it run as published."""
+    for each in ("server", "around", "frontend", "more"):
+        setattr(proxy.engine, each, "")
+    proxy.restart()
+
+
+@pytest.fixture
+def application(running: Callable[[str], Site]) -> Iterator[Site]:
+    site = running("starlette")
+    yield site
+    site.mend()
+
+
+@pytest.mark.parametrize("change", FAILURES.values(), ids=FAILURES)
+def test_a_proxy_that_fails_is_no_end(
+    application: Site, stand: Stand, meet: Meet, name: str, change: Change
+) -> None:
+    """The dialog stays and says so, tries again, and closes when the application was reached."""
+    proxy = stand(FRONTS[change["front"]](application.port))
+    ada = meet(application, proxy.url)
+    tab = ada.sign_in(name)
+    changed(proxy, **change)
+    warned(tab)
+    tab.press("Stay signed in")
+    expect(tab.dialog).to_contain_text("No connection")
+    mended(proxy)
+    later(20, ada)
+    assert tab.settled("active")["left"] > IDLE - 60
+    assert tab.heard("ended") == []
+    assert len(application.sessions(name)) == 1
+
+
+@pytest.mark.parametrize("change", PORTALS.values(), ids=PORTALS)
+def test_a_portal_is_no_end_of_ours(
+    application: Site, stand: Stand, meet: Meet, name: str, change: Change
+) -> None:
+    """Somebody else wants a sign-in. Afterwards the session is as it was."""
+    proxy = stand(FRONTS[change["front"]](application.port))
+    ada = meet(application, proxy.url)
+    tab = ada.sign_in(name)
+    changed(proxy, **change)
+    tab.type("a")
+    later(301, ada)
+    assert tab.settled("ended")["state"] == "login_page"
+    assert len(application.sessions(name)) == 1
+    mended(proxy)
+    tab.check()
+    tab.settled("active")
+    expect(tab.dialog).to_be_hidden()
+    tab.person.errors.clear()  # the browser's own word on a redirect to another origin
+
+
+def told(tab: Tab) -> Any:
+    """The session's key as the application itself says it: nothing keeps an answer to a POST."""
+    return tab.page.evaluate(
+        """async () => {
+            const init = { method: "POST", headers: { "x-session-client": "1" } };
+            return (await (await fetch("/_session/heartbeat", init)).json()).session;
+        }"""
+    )
+
+
+@pytest.mark.parametrize("change", CACHES.values(), ids=CACHES)
+def test_a_cache_tells_nobody_of_anothers_session(
+    request: pytest.FixtureRequest,
+    application: Site,
+    stand: Stand,
+    meet: Meet,
+    name: str,
+    change: Change,
+) -> None:
+    """The polite ones keep nothing of it; the rude ones keep what they are told not to."""
+    proxy = stand(FRONTS[change["front"]](application.port))
+    changed(proxy, **change)
+    tabs = []
+    for each in ("ada", "bob"):
+        person = meet(application, proxy.url)
+        tabs.append(person.sign_in(f"{each} {name}"))
+        assert tabs[-1].status()["session"] == told(tabs[-1])
+    hers, his = tabs
+    before = len(application.requests(f"{PREFIX}status"))
+    for tab in tabs:
+        tab.page.evaluate("async () => (await fetch('/_session/status?same')).text()")
+    kept = len(application.requests(f"{PREFIX}status")) == before + 1
+    assert kept is ("rude" in request.node.name)
+    application.revoke(f"bob {name}")
+    his.check()
+    assert his.settled("ended")["reason"] == "revoked"
+    hers.check()
+    warned(hers)
+    hers.press("Stay signed in")
+    expect(hers.dialog).to_be_hidden()
+    assert hers.settled("active")["left"] > IDLE - 20
+    assert hers.heard("ended") == hers.heard("changed") == []
+
+
+def test_left_out_of_everything_the_heartbeat_is_served(
+    application: Site, stand: Stand, meet: Meet, name: str
+) -> None:
+    """Pages are limited, cached, guarded; examples/proxies/nginx-heartbeat.conf makes up for it."""
+    everything = (
+        "limit_req zone=few; proxy_cache pages; proxy_cache_valid any 10m; proxy_cache_key $uri;"
+        "proxy_intercept_errors on; error_page 401 403 =200 /login;"
+    )
+    proxy = stand(Nginx(application.port, spared=True))
+    ada = meet(application, proxy.url)
+    tab = ada.sign_in(name)
+    changed(proxy, "nginx", server=everything, around=LIMIT)
+    warned(tab)
+    for _ in range(3):
+        tab.check()
+    tab.press("Stay signed in")
+    expect(tab.dialog).to_be_hidden()
+    application.revoke(name)
+    tab.check()
+    assert tab.settled("ended")["reason"] == "revoked"
