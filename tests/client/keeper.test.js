@@ -38,6 +38,13 @@ test("nobody there in five tabs: one asks for all", async () => {
   for (const tab of tabs) assert.deepEqual([tab.phase, tab.times("warning")], ["ended", 1]);
 });
 
+test("a tab that looks just before it hears of the answer does not ask again", async () => {
+  const { lab, server } = await signedIn({ tabs: 2 });
+  lab.delivery = 90; // the second tab looks 100 ms after the first, the answer takes 20
+  await lab.pass(WARNS + 30);
+  assert.equal(server.count("status"), 2 + 1);
+});
+
 test("input of scripts is nobody", async () => {
   const { lab, server, tab } = await signedIn();
   for (let minute = 0; minute < 20; minute++) {

@@ -116,7 +116,9 @@ export class Lab {
     /** @type {{ at: number, order: number, tab: Tab, run: () => void, every: number }[]} */
     this.timers = [];
     this.order = 0;
+    /** Milliseconds an answer takes, and a message between tabs. */
     this.latency = 20;
+    this.delivery = 5;
     this.server = new Server(this);
   }
 
@@ -265,7 +267,7 @@ export class Tab {
         for (const other of lab.tabs) {
           for (const channel of other.channels) {
             if (channel === this || channel.name != this.name) continue;
-            lab.after(tab, () => other.whenAwake(() => channel.onmessage?.({ data: copy })), 5);
+            lab.after(tab, () => other.whenAwake(() => channel.onmessage?.({ data: copy })), lab.delivery);
           }
         }
       }
