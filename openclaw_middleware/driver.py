@@ -1,7 +1,7 @@
 """Run the core's bodies in a colour: which store, how to wait, and nothing twice at once.
 
-The two drivers are twins of a few lines; every decision is in the core. Commits on one session
-are serialised within the process, which removes most conflicts before they arise.
+The two drivers are twins of a few lines; every decision is in the core, and how commits on one
+session wait for each other in `turns`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -24,33 +23,7 @@ from .core.steps import adrive, drive
 from .core.take import reload, take
 from .errors import StoreError
 from .stores.base import AsyncStore, Store
-
-
-@dataclass(slots=True)
-class _Held:
-    lock: Any
-    users: int = 0
-
-
-@dataclass(slots=True)
-class _Locks:
-    """One lock per session id in use, made on demand and dropped with its last user."""
-
-    held: dict[str, _Held] = field(default_factory=dict)
-    guard: threading.Lock = field(default_factory=threading.Lock)
-
-    def enter(self, key: str, make: Any) -> Any:
-        with self.guard:
-            held = self.held.setdefault(key, _Held(make()))
-            held.users += 1
-            return held.lock
-
-    def leave(self, key: str) -> None:
-        with self.guard:
-            held = self.held[key]
-            held.users -= 1
-            if not held.users:
-                del self.held[key]
+from .turns import AllTurns
 
 
 class Driver:
@@ -59,7 +32,7 @@ class Driver:
     def __init__(self, store: Store) -> None:
         self.store = store
         self.breaker = Breaker()
-        self._locks = _Locks()
+        self._turns = AllTurns(threading.Lock)
 
     def load(self, x: Exchange) -> None:
         """Load what the token names; a failure is remembered in the exchange."""
@@ -72,18 +45,21 @@ class Driver:
             return
         commit = Commit(x, failed=failed, pause=time.sleep)
         if commit.due:
+            x.renew_time()
             with self._alone(x):
                 x.store, x.breaker = self.store, self.breaker
                 drive(commit.run())
 
     def take(self, x: Exchange, key: str, default: Any) -> Any:
         """See `core.take`."""
+        x.renew_time()
         with self._alone(x):
             x.store, x.breaker = self.store, self.breaker
             return drive(take(x, key, default, Contest(x, time.sleep)))
 
     def reload(self, x: Exchange) -> None:
         """See `core.take`."""
+        x.renew_time()
         x.store, x.breaker = self.store, self.breaker
         drive(reload(x, time.sleep))
 
@@ -104,15 +80,21 @@ class Driver:
         if record is None:
             yield
             return
-        lock = self._locks.enter(record.id, threading.Lock)
-        # The lock only saves conflicts; correctness is the store's, so waiting is bounded.
-        held = lock.acquire(timeout=x.rules.commit_deadline)
+        turns = self._turns.enter(record.id)
+        lock = turns.lock
+        held = False
         try:
+            held = lock.acquire(blocking=False) or drive(
+                turns.wait(x, lambda seconds: lock.acquire(timeout=seconds))
+            )
+            if held:
+                turns.begin(x)
             yield
         finally:
             if held:
+                turns.end(x)
                 lock.release()
-            self._locks.leave(record.id)
+            self._turns.leave(record.id)
 
 
 class AsyncDriver:
@@ -121,7 +103,7 @@ class AsyncDriver:
     def __init__(self, store: AsyncStore) -> None:
         self.store = store
         self.breaker = Breaker()
-        self._locks: WeakKeyDictionary[asyncio.AbstractEventLoop, _Locks] = WeakKeyDictionary()
+        self._turns: WeakKeyDictionary[asyncio.AbstractEventLoop, AllTurns] = WeakKeyDictionary()
 
     async def load(self, x: Exchange) -> None:
         """Load what the token names; a failure is remembered in the exchange."""
@@ -134,6 +116,7 @@ class AsyncDriver:
             return
         commit = Commit(x, failed=failed, handshake=handshake, pause=asyncio.sleep)
         if commit.due:
+            x.renew_time()
             await _to_the_end(self._commit(x, commit))
 
     async def _commit(self, x: Exchange, commit: Commit) -> None:
@@ -143,6 +126,7 @@ class AsyncDriver:
 
     async def take(self, x: Exchange, key: str, default: Any) -> Any:
         """See `core.take`."""
+        x.renew_time()
         return await _to_the_end(self._take(x, key, default))
 
     async def _take(self, x: Exchange, key: str, default: Any) -> Any:
@@ -152,6 +136,7 @@ class AsyncDriver:
 
     async def reload(self, x: Exchange) -> None:
         """See `core.take`."""
+        x.renew_time()
         x.store, x.breaker = self.store, self.breaker
         await adrive(reload(x, asyncio.sleep))
 
@@ -172,20 +157,31 @@ class AsyncDriver:
         if record is None:
             yield
             return
-        locks = self._locks.setdefault(asyncio.get_running_loop(), _Locks())
-        lock: asyncio.Lock = locks.enter(record.id, asyncio.Lock)
+        all_turns = self._turns.setdefault(asyncio.get_running_loop(), AllTurns(asyncio.Lock))
+        turns = all_turns.enter(record.id)
+        lock = turns.lock
         held = False
         try:
-            try:
-                async with asyncio.timeout(x.rules.commit_deadline):
-                    held = await lock.acquire()
-            except TimeoutError:
-                held = False
+            if turns.users == 1:
+                held = await lock.acquire()  # at once
+            else:
+                held = await adrive(turns.wait(x, lambda seconds: _acquire(lock, seconds)))
+            if held:
+                turns.begin(x)
             yield
         finally:
             if held:
+                turns.end(x)
                 lock.release()
-            locks.leave(record.id)
+            all_turns.leave(record.id)
+
+
+async def _acquire(lock: asyncio.Lock, seconds: float) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            return await lock.acquire()
+    except TimeoutError:
+        return False
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from ..errors import (
     StoreError,
     StoreUnavailable,
 )
+from . import deadline
 from . import events as ev
 from .areas import lapse_of
 from .breaker import Breaker
@@ -72,6 +73,8 @@ class Exchange(Outgoing):
         started: the response headers have left.
         closed: the request failed; nothing more is written for it.
         trips: how many store calls were made.
+        spent: seconds of the store's time used up so far, waiting for one's turn included.
+        answered_at: when the store last answered; of the desk's monotonic clock.
     """
 
     def __init__(self, desk: Desk, request: RequestInfo) -> None:
@@ -83,6 +86,7 @@ class Exchange(Outgoing):
         self.began = desk.monotonic()
         self.trips = 0
         self.spent = 0.0
+        self.answered_at = self.began
         self.failure: StoreError | None = None
         self.demanded: ReauthenticationRequired | None = None
         self.started = False
@@ -146,26 +150,38 @@ class Exchange(Outgoing):
             self._clock = (now, self.desk.monotonic())
         return self.at(self.desk.monotonic())
 
+    def renew_time(self) -> None:
+        """Nobody waits for a response that has started: later store work has time of its own."""
+        if self.started:
+            self.spent = 0.0
+
     def trip(self, verb: str, *args: Any, **keywords: Any) -> Steps[Any]:
         """One store call, counted and charged to the request's time budget."""
-        if self.spent >= self.rules.store_timeout:
+        timeout = self.rules.store_timeout
+        left = timeout - self.spent
+        if left <= 0:
             raise StoreUnavailable(
-                f"the store work of this request took longer than {self.rules.store_timeout:g} s",
-                operation=verb,
+                f"the store work of this request took longer than {timeout:g} s", operation=verb
             )
         began = self.desk.monotonic()
         self.breaker.check(verb, began)
         self.trips += 1
         try:
-            answer = yield getattr(self.store, verb)(*args, **keywords)
+            begun = deadline.begin(left)
+            try:
+                answer = yield getattr(self.store, verb)(*args, **keywords)
+            finally:
+                deadline.end(begun)
+                ended = self.desk.monotonic()
+                self.spent += ended - began
         except StoreError as error:
-            self.breaker.failed(self.desk.monotonic())
+            # One that had little time left to begin with says little about the store.
+            if left >= timeout / 2 or ended - began < left:
+                self.breaker.failed(ended)
             self.emit(ev.StoreFailed(operation=verb, error=str(error)))
             raise
-        finally:
-            ended = self.desk.monotonic()
-            self.spent += ended - began
         self.breaker.answered()
+        self.answered_at = ended
         now = getattr(answer, "now", None)
         if now is not None:
             self._clock = (now, ended)

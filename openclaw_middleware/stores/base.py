@@ -1,9 +1,9 @@
 """The store contract in both colours, and the shell that turns one body per verb into either.
 
 A store writes generator bodies (`_load`, `_save`, ...) once; `Store` runs them blocking and
-`AsyncStore` awaits them. The shells map driver errors to `StoreUnavailable`, and repeat a verb
-once when the connection was found dead: every verb is safe to repeat, because writes carry a
-write id. No engine's library is imported here.
+`AsyncStore` awaits them. The shells set the verb's deadline, map driver errors to
+`StoreUnavailable`, and repeat a verb once when the connection was found dead: every verb is safe
+to repeat, because writes carry a write id. No engine's library is imported here.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
 
+from ..core import deadline
 from ..core.contract import (
     Capabilities,
     CreateResult,
@@ -43,7 +44,8 @@ class StoreOptions:
 
     Attributes:
         namespace: prefix of keys and tables; lower-case letters, digits and `_`.
-        timeout: seconds one verb may take, waiting for a pooled connection included.
+        timeout: seconds one verb may take, waiting for a pooled connection and a second try
+            included; less when a request has less left (`core.deadline`).
         ended_retention: seconds an expired record is kept past its deadline, to say why it ended.
         tombstone_retention: seconds a tombstone is kept; afterwards the answer is "gone".
         not_before_retention: seconds a user's not-before is kept; at least the longest absolute
@@ -128,7 +130,10 @@ class StoreBodies:
 
 
 class Store(StoreBodies):
-    """A blocking store. Docstrings of the verbs hold for `AsyncStore` as well."""
+    """A blocking store. Docstrings of the verbs hold for `AsyncStore` as well.
+
+    Whatever a body waits for asks `core.deadline` how long it may.
+    """
 
     def now(self) -> float:
         """The clock deadlines are judged by, in epoch seconds."""
@@ -241,20 +246,23 @@ class Store(StoreBodies):
         return drive(body(*args))
 
     def _call(self, operation: str, body: Body[T], *args: Any) -> T:
+        begun = deadline.narrow(self.options.timeout)
         try:
-            return self._run(body, *args)
-        except self.driver_errors as error:
-            failure = self._failure(error, operation)
-            if not failure.disconnected:
-                raise failure from error
-        try:
+            try:
+                return self._run(body, *args)
+            except self.driver_errors as error:
+                failure = self._failure(error, operation)
+                if not failure.disconnected:
+                    raise failure from error
             return self._run(body, *args)
         except self.driver_errors as error:
             raise self._failure(error, operation) from error
+        finally:
+            deadline.end(begun)
 
 
 class AsyncStore(StoreBodies):
-    """The same verbs as `Store`, awaited; each is bounded by `options.timeout`."""
+    """The same verbs as `Store`, awaited; each is bounded by its deadline."""
 
     async def now(self) -> float:
         return await self._call("now", self._now)
@@ -339,8 +347,9 @@ class AsyncStore(StoreBodies):
         return await adrive(body(*args))
 
     async def _call(self, operation: str, body: Body[T], *args: Any) -> T:
+        begun = deadline.narrow(self.options.timeout)
         try:
-            async with asyncio.timeout(self.options.timeout):
+            async with asyncio.timeout(deadline.left()):
                 try:
                     return await self._run(body, *args)
                 except self.driver_errors as error:
@@ -352,3 +361,5 @@ class AsyncStore(StoreBodies):
             raise self._failure(error, operation) from error
         except self.driver_errors as error:
             raise self._failure(error, operation) from error
+        finally:
+            deadline.end(begun)

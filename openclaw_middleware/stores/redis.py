@@ -15,14 +15,16 @@ from .redis_bodies import RedisBodies as _RedisBodies
 
 
 class RedisStore(_RedisBodies, Store):
-    """Blocking colour: a `redis://`, `rediss://` or `unix://` URL, or a ready blocking client."""
+    """Blocking colour: a `redis://`, `rediss://` or `unix://` URL, or a ready blocking client.
+
+    A ready client waits as its own timeouts say, which may be none, for each of its commands.
+    """
 
     _awaited = False
     _own: PerProcess[Any] | None = None
 
     def _open(self, url: str) -> None:
-        timeout = self.options.timeout
-        self._own = PerProcess(lambda: clients.blocking_client(url, timeout), lambda client: None)
+        self._own = PerProcess(lambda: clients.blocking_client(url), lambda client: None)
 
     def _client(self) -> Any:
         return self._ready if self._own is None else self._own.get()

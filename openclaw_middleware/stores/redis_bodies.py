@@ -16,6 +16,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+from ..core import deadline
 from ..core.contract import (
     Capabilities,
     CreateResult,
@@ -103,6 +104,8 @@ class RedisBodies(StoreBodies):
     def _call_script(self, name: str, keys: tuple[str, ...], *args: Any) -> Steps[Any]:
         script = wire.script(name)
         client = self._client()
+        if deadline.passed():
+            raise TimeoutError("the commands together took too long")
         try:
             if self._initialize is not None:
                 yield self._initialize()

@@ -21,16 +21,13 @@ MAX_CONNECTIONS = 50
 _DEAD_POOL = ("No connection available", "Too many connections")
 
 
-def blocking_client(url: str, timeout: float) -> Any:
-    """A blocking client with a pool of its own; waiting for a connection is bounded as well."""
+def blocking_client(url: str) -> Any:
+    """A blocking client with a pool of its own; what it waits for keeps the deadline."""
     redis = _library()
-    pool = redis.BlockingConnectionPool.from_url(
-        url,
-        max_connections=MAX_CONNECTIONS,
-        timeout=timeout / 2,
-        socket_timeout=timeout,
-        socket_connect_timeout=timeout,
-        **_connection_settings(redis.retry.Retry),
+    from .redis_limited import LimitedPool
+
+    pool = LimitedPool.from_url(
+        url, max_connections=MAX_CONNECTIONS, **_connection_settings(redis.retry.Retry)
     )
     return redis.Redis(connection_pool=pool)
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-import time
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from ..core import deadline
 from ..core.contract import Capabilities
 from ..core.steps import adrive, drive
 from ..errors import ConfigurationError, MissingDependency, StoreUnavailable
@@ -47,8 +47,9 @@ T = TypeVar("T")
 # Deadlocks the engine resolved against us; the locks' fixed order makes them rare.
 REPEATS = 5
 # Drivers may swallow a cancellation that comes at the moment something ended (`asyncio.wait_for`
-# does, before Python 3.12): then nothing would end the verb. So it is cancelled a second time.
-SECOND_CALL = 1.25
+# does, before Python 3.12): then nothing would end the verb. So it is cancelled a second time, when
+# this share of the timeout has passed.
+SECOND_CALL = 0.1
 # Creating tables may wait for another process that creates them.
 PATIENCE = 30.0
 
@@ -124,8 +125,8 @@ class SQLStore(_SQLStore, Store):
     """Blocking colour.
 
     Args:
-        source: a store URL, or a ready `sqlalchemy.Engine`. With a ready engine its own timeouts
-            apply, which may be none.
+        source: a store URL, or a ready `sqlalchemy.Engine`. A ready engine waits as its own
+            timeouts say, which may be none, for each connection and statement.
     """
 
     def __init__(self, source: str | Engine, options: StoreOptions | None = None) -> None:
@@ -150,20 +151,19 @@ class SQLStore(_SQLStore, Store):
         return self._given if self._given is not None else self._held.get()
 
     def _run(self, body: Body[T], *args: Any) -> T:
-        deadline = time.monotonic() + self.options.timeout
         attempt = 0
         while True:
             attempt += 1
             try:
                 with self._engine().connect() as connection:
                     try:
-                        return drive(on_connection(connection, body(*args), deadline))
+                        return drive(on_connection(connection, body(*args)))
                     except BaseException:
                         connection.invalidate()
                         raise
             except DBAPIError as error:
                 if self._creates_tables(error, attempt):
-                    self.create_tables()
+                    self._create_tables()
                 elif attempt > REPEATS or not is_deadlock(error):
                     raise
 
@@ -174,6 +174,13 @@ class SQLStore(_SQLStore, Store):
             StoreUnavailable: the database cannot be reached, or refuses.
             ConfigurationError: the tables belong to a newer release.
         """
+        begun = deadline.begin(PATIENCE)
+        try:
+            self._create_tables()
+        finally:
+            deadline.end(begun)
+
+    def _create_tables(self) -> None:
         engine = self._engine()
         if self.source is not None:
             engine = open_blocking(self.source, replace(self.options, timeout=PATIENCE))
@@ -223,7 +230,7 @@ class AsyncSQLStore(_SQLStore, AsyncStore):
             attempt += 1
             try:
                 async with (
-                    asyncio.timeout(self.options.timeout * SECOND_CALL),
+                    asyncio.timeout(deadline.left() + self.options.timeout * SECOND_CALL),
                     self._engine().connect() as connection,
                 ):
                     try:
@@ -233,7 +240,7 @@ class AsyncSQLStore(_SQLStore, AsyncStore):
                         raise
             except DBAPIError as error:
                 if self._creates_tables(error, attempt):
-                    await self.create_tables()
+                    await self._create_tables()
                 elif attempt > REPEATS or not is_deadlock(error):
                     raise
 
@@ -242,6 +249,13 @@ class AsyncSQLStore(_SQLStore, AsyncStore):
             await listen(self._engine(), self.tables.channel, heard, self.options.timeout)
 
     async def create_tables(self) -> None:
+        begun = deadline.begin(PATIENCE)
+        try:
+            await self._create_tables()
+        finally:
+            deadline.end(begun)
+
+    async def _create_tables(self) -> None:
         engine = self._engine()
         if self.source is not None:
             engine = open_asynchronous(self.source, replace(self.options, timeout=PATIENCE))

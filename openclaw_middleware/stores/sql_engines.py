@@ -18,8 +18,11 @@ from sqlalchemy.engine import URL, Engine
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, QueuePool
 
+from ..core import deadline
 from ..errors import MissingDependency
 from .base import StoreOptions
+from .sql_sqlite import LimitedConnection as LimitedSQLite
+from .sql_sqlite import connect_in_thread
 from .sql_urls import MYSQL, POSTGRES, SQLITE, Source
 
 POOL_SIZE = 10
@@ -40,31 +43,51 @@ def open_blocking(source: Source, options: StoreOptions) -> Engine:
     url = _with_driver(source, source.backend.blocking)
     engine = create_engine(
         url,
-        poolclass=QueuePool,
+        poolclass=LimitedPool,
         connect_args=_connect_args(source, options, asynchronous=False),
         **_common(options),
     )
-    if source.backend is POSTGRES:
-        from .sql_psycopg import limited
-
-        connection, _ = limited(options.timeout)
+    if source.backend is not SQLITE:
+        connection = _limited(source)
 
         @event.listens_for(engine, "do_connect")
         def connect(_dialect: Any, _record: Any, args: Any, parameters: Any) -> Any:
-            return connection.connect(*args, **parameters)
+            return connection(*args, **parameters)
 
     _prepare(engine, source, options)
     return engine
+
+
+def _limited(source: Source) -> Any:
+    """Connects, to a connection that keeps the deadline."""
+    if source.backend is POSTGRES:
+        from .sql_psycopg import LimitedConnection
+
+        return LimitedConnection.connect
+    from .sql_pymysql import LimitedConnection as LimitedPyMySQL
+
+    return LimitedPyMySQL
+
+
+class LimitedPool(QueuePool):
+    """Waits for a free connection no longer than the store work at hand may take."""
+
+    @property
+    def _timeout(self) -> float:
+        return deadline.left()
+
+    @_timeout.setter
+    def _timeout(self, _seconds: float) -> None:
+        pass
 
 
 def open_asynchronous(source: Source, options: StoreOptions) -> AsyncEngine:
     url = _with_driver(source, source.backend.asynchronous)
     arguments = _connect_args(source, options, asynchronous=True)
     if source.backend is POSTGRES:
-        from .sql_psycopg import limited
+        from .sql_psycopg import LimitedAsyncConnection
 
-        _, connection = limited(options.timeout)
-        arguments["async_creator_fn"] = connection.connect
+        arguments["async_creator_fn"] = LimitedAsyncConnection.connect
     engine = create_async_engine(
         url, poolclass=AsyncAdaptedQueuePool, connect_args=arguments, **_common(options)
     )
@@ -87,11 +110,11 @@ def _common(options: StoreOptions) -> dict[str, Any]:
 def _connect_args(source: Source, options: StoreOptions, *, asynchronous: bool) -> dict[str, Any]:
     limit = options.timeout
     if source.backend is SQLITE:
-        return {"timeout": limit * SERVER_SHARE, "check_same_thread": False}
+        creator = {"async_creator_fn": connect_in_thread} if asynchronous else {}
+        waiting = {"timeout": limit * SERVER_SHARE, "factory": LimitedSQLite}
+        return {**creator, **waiting, "check_same_thread": False}
     if source.backend is MYSQL:
-        if asynchronous:
-            return {"connect_timeout": math.ceil(limit)}
-        return {"connect_timeout": limit, "read_timeout": limit, "write_timeout": limit}
+        return {"connect_timeout": math.ceil(limit)} if asynchronous else {}
     milliseconds = max(1, int(limit * SERVER_SHARE * 1000))
     settings = {
         "default_transaction_isolation": "read\\ committed",
@@ -125,7 +148,7 @@ def _prepare(engine: Engine, source: Source, options: StoreOptions) -> None:
         def set_up_sqlite(connection: Any, _record: Any) -> None:
             cursor = connection.cursor()
             if source.file is not None:
-                _write_ahead(cursor, seconds)
+                _write_ahead(cursor)
             cursor.execute("PRAGMA synchronous = FULL")
             cursor.close()
 
@@ -146,15 +169,14 @@ def _prepare(engine: Engine, source: Source, options: StoreOptions) -> None:
             cursor.close()
 
 
-def _write_ahead(cursor: Any, seconds: float) -> None:
+def _write_ahead(cursor: Any) -> None:
     """Switch the file to WAL. The switch does not wait for a lock, so it is tried again."""
-    deadline = time.monotonic() + seconds
     while True:
         try:
             cursor.execute("PRAGMA journal_mode = WAL")
             cursor.fetchall()
             return
         except Exception as error:
-            if "locked" not in str(error) or time.monotonic() >= deadline:
+            if "locked" not in str(error) or deadline.passed():
                 raise
             time.sleep(0.002)

@@ -1,68 +1,65 @@
-"""psycopg connections that never wait without end.
+"""psycopg connections whose every wait ends with the store work at hand.
 
 A server that is stopped but still connected answers nothing and refuses nothing; the timeouts of
-libpq and of the server don't help then. These classes give up after `limit` seconds, and close the
-connection at once when given up or cancelled: psycopg itself would first wait for the server to
+libpq and of the server don't help then. These classes ask `core.deadline`, and close the connection
+at once when the time is up or they are cancelled: psycopg itself would first wait for the server to
 confirm the cancellation. Imported only when PostgreSQL is asked for.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Generator
 from typing import Any, TypeVar
 
 import psycopg
 from psycopg import pq, waiting
 
+from ..core import deadline
+
 T = TypeVar("T")
 
-# psycopg wakes its generators this often, so a limit is kept to this precision.
+# psycopg wakes its generators this often, so the time is kept to this precision.
 INTERVAL = 0.1
 
 
-def _limited(
-    steps: Generator[Any, Any, T], limit: float, pgconn: pq.abc.PGconn | None
-) -> Generator[Any, Any, T]:
-    """The same generator, failing after `limit` seconds."""
-    deadline = time.monotonic() + limit
+def _limited(steps: Generator[Any, Any, T], pgconn: pq.abc.PGconn | None) -> Generator[Any, Any, T]:
+    """The same generator, failing when it wants to wait and the time is up."""
     try:
         wanted = next(steps)
         while True:
-            ready = yield wanted
-            if not ready and time.monotonic() >= deadline:
+            wanted = steps.send((yield wanted))
+            if deadline.passed():
                 if pgconn is not None:
                     pgconn.finish()
                 raise psycopg.OperationalError(
-                    f"no answer from the server within {limit:g} seconds"
+                    "no answer from the server in the time there was"
                 ) from TimeoutError()
-            wanted = steps.send(ready)
     except StopIteration as done:
         return done.value  # type: ignore[no-any-return]  # StopIteration.value is untyped
 
 
-class LimitedConnection(psycopg.Connection[Any]):
-    limit = 1.0
+def _step(interval: float) -> float:
+    return min(interval, deadline.left())
 
+
+class LimitedConnection(psycopg.Connection[Any]):
     @classmethod
     def _connect_gen(cls, conninfo: str = "", **options: Any) -> Any:
-        return _limited(super()._connect_gen(conninfo, **options), cls.limit, None)
+        return _limited(super()._connect_gen(conninfo, **options), None)
 
     def wait(self, gen: Any, interval: float = INTERVAL, timeout: float | None = None) -> Any:
         try:
-            steps = _limited(gen, timeout or self.limit, self.pgconn)
-            return waiting.wait(steps, self.pgconn.socket, interval=interval)
+            steps = _limited(gen, self.pgconn)
+            return waiting.wait(steps, self.pgconn.socket, interval=_step(interval))
         except (KeyboardInterrupt, SystemExit):
             self.pgconn.finish()
             raise
 
 
 class LimitedAsyncConnection(psycopg.AsyncConnection[Any]):
-    limit = 1.0
-
     @classmethod
     def _connect_gen(cls, conninfo: str = "", **options: Any) -> Any:
-        return _limited(super()._connect_gen(conninfo, **options), cls.limit, None)
+        return _limited(super()._connect_gen(conninfo, **options), None)
 
     async def wait(
         self,
@@ -71,17 +68,9 @@ class LimitedAsyncConnection(psycopg.AsyncConnection[Any]):
         timeout: float | None = None,  # noqa: ASYNC109  # psycopg's own signature
     ) -> Any:
         try:
-            steps = _limited(gen, timeout or self.limit, self.pgconn)
-            return await waiting.wait_async(steps, self.pgconn.socket, interval=interval)
+            steps = _limited(gen, self.pgconn)
+            return await waiting.wait_async(steps, self.pgconn.socket, interval=_step(interval))
         except BaseException as error:
             if not isinstance(error, Exception):
                 self.pgconn.finish()
             raise
-
-
-def limited(limit: float) -> tuple[type[LimitedConnection], type[LimitedAsyncConnection]]:
-    """The two classes with a limit of `limit` seconds per wait."""
-    return (
-        type("LimitedConnection", (LimitedConnection,), {"limit": limit}),
-        type("LimitedAsyncConnection", (LimitedAsyncConnection,), {"limit": limit}),
-    )

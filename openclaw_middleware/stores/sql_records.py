@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import math
 import re
-import time
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from sqlalchemy.sql.elements import TextClause
 
+from ..core import deadline
 from ..core.contract import (
     Conflict,
     Ended,
@@ -145,7 +145,7 @@ class SQLRecords(StoreBodies):
         return self._write(self._change(statement, session_id, math.inf, **parameters))
 
     def _change(
-        self, statement: TextClause, session_id: str, deadline: float, **parameters: Any
+        self, statement: TextClause, session_id: str, until: float, **parameters: Any
     ) -> Steps[TouchResult]:
         """Change a live record, and answer it as it is afterwards, changed or not."""
         if not well_formed(session_id):
@@ -156,7 +156,7 @@ class SQLRecords(StoreBodies):
         if changed and self.statements.flavour.returning:
             return live(changed[0])
         # The deadline of a change that took place is over for later ones, not for this one.
-        return judge((yield from self._row(session_id)), math.inf if changed else deadline)
+        return judge((yield from self._row(session_id)), math.inf if changed else until)
 
     def _end(self, session_id: str, reason: EndReason, user_id: str | None) -> Steps[EndResult]:
         return self._write(self._bury(session_id, reason, user_id))
@@ -192,12 +192,12 @@ class SQLRecords(StoreBodies):
         return found
 
 
-def on_connection(connection: Any, steps: Steps[T], deadline: float = math.inf) -> Steps[T]:
+def on_connection(connection: Any, steps: Steps[T]) -> Steps[T]:
     """Run the statements a body yields on one connection, and hand it rows or a count."""
     try:
         statement, parameters = next(steps)
         while True:
-            if time.monotonic() >= deadline:
+            if deadline.passed():
                 raise TimeoutError("the statements together took too long")
             try:
                 result = yield connection.execute(statement, parameters)

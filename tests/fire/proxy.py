@@ -17,12 +17,14 @@ class Proxy:
     Attributes:
         url: the server's URL, by way of this proxy.
         delay: seconds each reply is kept back.
+        piece: how many bytes of a reply pass at once; each piece is kept back as a reply is.
         silent: everything is accepted and nothing passed on.
         lose: how many of the next replies are cut off with their connection.
     """
 
     def __init__(self, url: str) -> None:
         self.delay = 0.0
+        self.piece = 65536
         self.silent = False
         self.lose = 0
         self.lost = 0
@@ -63,17 +65,24 @@ class Proxy:
     ) -> None:
         with suppress(OSError):
             while data := await source.read(65536):
-                if replies and self.delay:
-                    await asyncio.sleep(self.delay)
-                if self.silent:
-                    continue
-                # Greetings of a new connection are short; answers of verbs are worth losing.
-                if replies and self.lose and len(data) > 20:
-                    self.lose -= 1
-                    self.lost += 1
-                    return
-                target.write(data)
-                await target.drain()
+                piece = self.piece if replies else len(data)
+                for start in range(0, len(data), piece):
+                    if not await self._pass(data[start : start + piece], target, replies):
+                        return
+
+    async def _pass(self, data: bytes, target: asyncio.StreamWriter, replies: bool) -> bool:
+        if replies and self.delay:
+            await asyncio.sleep(self.delay)
+        if self.silent:
+            return True
+        # Greetings of a new connection are short; answers of verbs are worth losing.
+        if replies and self.lose and len(data) > 20:
+            self.lose -= 1
+            self.lost += 1
+            return False
+        target.write(data)
+        await target.drain()
+        return True
 
     def close(self) -> None:
         async def stop() -> None:

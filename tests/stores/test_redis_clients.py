@@ -13,6 +13,7 @@ import pytest
 import redis
 import redis.asyncio
 
+from openclaw_middleware.core import deadline
 from openclaw_middleware.core.contract import Live, Missing
 from openclaw_middleware.errors import ConfigurationError, MissingDependency
 from openclaw_middleware.stores import redis_client as clients
@@ -94,15 +95,24 @@ class TestURLs:
         subprocess.run([sys.executable, "-c", code], check=True)
 
     def test_own_clients_never_retry_by_themselves(self, redis_url):
-        blocking = clients.blocking_client(redis_url, 0.7)
-        connection = blocking.connection_pool.make_connection()
+        pool = clients.blocking_client(redis_url).connection_pool
+        connection = pool.make_connection()
         assert connection.retry.get_retries() == 0
-        assert connection.socket_timeout == connection.socket_connect_timeout == 0.7
-        assert blocking.connection_pool.timeout < 0.7
+        assert pool.max_connections == clients.MAX_CONNECTIONS
         awaited = clients.asyncio_client(redis_url)
         connection = awaited.connection_pool.make_connection()
         assert connection.retry.get_retries() == 0
         assert awaited.connection_pool.max_connections == clients.MAX_CONNECTIONS
+
+    @pytest.mark.parametrize("options", ["", "?socket_timeout=50&timeout=50"])
+    def test_own_clients_keep_the_deadline(self, redis_url, options):
+        """In each of their waits, whatever the URL says."""
+        pool = clients.blocking_client(redis_url + options).connection_pool
+        connection = pool.make_connection()
+        begun = deadline.begin(0.7)
+        waits = pool.timeout, connection.socket_timeout, connection.socket_connect_timeout
+        deadline.end(begun)
+        assert all(0.1 < seconds <= 0.7 for seconds in waits)
 
     @fact()
     def test_unix_socket(self, bench):

@@ -64,12 +64,12 @@ def timed(call):
 
 
 def freeze(server):
-    """Return when every thread of the server has really come to a stop."""
+    """Return when every thread of the server has really come to a stop, or to its end."""
     server.pause()
     deadline = time.monotonic() + PATIENCE
     family = (server.pid, *process_tree.descendants(server.pid))
     tasks = [task for pid in family for task in Path(f"/proc/{pid}/task").glob("*/stat")]
-    while any(task.read_text().rpartition(")")[2].split()[0] != "T" for task in tasks):
+    while any(task.read_text().rpartition(")")[2].split()[0] not in "TZX" for task in tasks):
         assert time.monotonic() < deadline
 
 

@@ -2,14 +2,18 @@
 
 Outside a transaction of the application each verb is one of its own; inside it is a savepoint, so
 that it ends with the application's: a test case takes its sessions back with everything else.
-Busy time-outs and journal mode are the project's. No statement is written here.
+The journal mode is the project's, and so is the busy timeout, but that no verb waits for longer
+than it may. No statement of a verb is written here.
 """
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import threading
 from collections import namedtuple
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -18,6 +22,7 @@ from django.db import Error as DjangoError
 from django.db import connections
 from sqlalchemy.dialects import sqlite
 
+from ...core import deadline
 from ...core.contract import Capabilities
 from ...core.steps import Steps
 from ...errors import StoreUnavailable
@@ -30,6 +35,8 @@ from . import tables
 T = TypeVar("T")
 
 _SAVEPOINT = "openclaw_session"
+# What Python's sqlite3 waits for a lock where the project says nothing, in seconds.
+USUAL_TIMEOUT = 5.0
 
 
 class OnDjangosConnection(SQLBodies, Store):
@@ -61,15 +68,35 @@ class OnDjangosConnection(SQLBodies, Store):
         return failure
 
     def _run(self, body: Body[T], *args: Any) -> T:
-        with self._lock:
+        if not self._lock.acquire(timeout=min(deadline.left(), threading.TIMEOUT_MAX)):
+            raise TimeoutError("another thread did not give back the connection")
+        try:
             connection = connections[self.alias]
             connection.ensure_connection()
-            return _on(connection.connection, self.statements, body(*args))
+            options = connection.settings_dict.get("OPTIONS", {})
+            with _in_time(connection.connection, options.get("timeout", USUAL_TIMEOUT)):
+                return _on(connection.connection, self.statements, body(*args))
+        finally:
+            self._lock.release()
 
     def create_tables(self) -> None:
         """As `manage.py migrate` would."""
         with connections[self.alias].schema_editor() as editor:
             tables.create_missing(editor, self.options.namespace)
+
+
+@contextmanager
+def _in_time(raw: Any, most: float) -> Iterator[None]:
+    """Wait for a lock as long as the store work at hand may take, and then as the project does."""
+    left = deadline.left()
+    if left >= most:
+        yield
+        return
+    raw.execute(f"PRAGMA busy_timeout = {max(1, int(left * 1000))}")
+    try:
+        yield
+    finally:
+        raw.execute(f"PRAGMA busy_timeout = {int(most * 1000)}")
 
 
 def _on(raw: Any, statements: Statements, steps: Steps[T]) -> T:
@@ -145,7 +172,16 @@ class InDjangosThread(AsyncStore):
 
     async def _call(self, operation: str, body: Body[T], *args: Any) -> T:
         plain: Body[T] = getattr(self.store, body.__name__)
-        return await sync_to_async(self.store._call, thread_sensitive=True)(operation, plain, *args)
+        call = sync_to_async(self.store._call, thread_sensitive=True)
+        begun = deadline.narrow(self.options.timeout)
+        try:
+            # Another request may keep the thread busy.
+            async with asyncio.timeout(deadline.left()):
+                return await call(operation, plain, *args)
+        except TimeoutError as error:
+            raise self.store._failure(error, operation) from error
+        finally:
+            deadline.end(begun)
 
     async def create_tables(self) -> None:
         await sync_to_async(self.store.create_tables, thread_sensitive=True)()

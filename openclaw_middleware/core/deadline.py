@@ -1,0 +1,49 @@
+"""How long the store work at hand may still take.
+
+A request sets the end of each of its store calls, and a store narrows it to what one verb may
+take; whoever waits for an engine, down to the socket, asks how much is left. The end travels with
+the thread or the task, so that no verb and no client library has to hand it on.
+"""
+
+from __future__ import annotations
+
+import math
+from contextvars import ContextVar, Token
+from time import monotonic
+
+# Waiting for no time at all would not even look whether an answer is there.
+LEAST = 0.001
+
+_ends: ContextVar[float] = ContextVar("openclaw_store_deadline", default=math.inf)
+
+
+def begin(seconds: float) -> Token[float]:
+    """Store work that may take `seconds` begins; hand the answer to `end`.
+
+    Whatever end was set before does not count: it may be a stray one, which came along with a
+    copied context.
+    """
+    return _ends.set(monotonic() + seconds)
+
+
+def narrow(seconds: float) -> Token[float]:
+    """As `begin`, within the end that is set already."""
+    return _ends.set(min(_ends.get(), monotonic() + seconds))
+
+
+def end(begun: Token[float]) -> None:
+    """The work is over."""
+    try:
+        _ends.reset(begun)
+    except ValueError:  # it was abandoned, and is now cleaned up from somewhere else
+        return
+
+
+def left() -> float:
+    """Seconds until the end, always a few; infinity where no store work was begun."""
+    return max(_ends.get() - monotonic(), LEAST)
+
+
+def passed() -> bool:
+    """Whether the time is up."""
+    return monotonic() >= _ends.get()

@@ -1,0 +1,52 @@
+"""Sockets whose every wait ends with the store work at hand.
+
+Blocking client libraries give each single read a timeout of its own, and an answer may take many
+reads. Their sockets are made to ask `core.deadline` instead. Knows nothing of any library.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+from typing import Any
+
+from ..core import deadline
+
+
+class _Limited:
+    """What differs from the socket's own class."""
+
+    __slots__ = ()
+
+    def recv(self: Any, *args: Any) -> Any:
+        _limit(self)
+        return super().recv(*args)  # type: ignore[misc]  # of the class this is mixed into
+
+    def recv_into(self: Any, *args: Any) -> Any:
+        _limit(self)
+        return super().recv_into(*args)  # type: ignore[misc]  # as above
+
+    def sendall(self: Any, *args: Any) -> Any:
+        _limit(self)
+        return super().sendall(*args)  # type: ignore[misc]  # as above
+
+
+def _limit(sock: Any) -> None:
+    left = deadline.left()
+    sock.settimeout(None if left == math.inf else left)
+
+
+@cache
+def _limited(kind: Any) -> Any:
+    return type(f"Limited{kind.__name__}", (_Limited, kind), {"__slots__": ()})
+
+
+def limit(sock: Any) -> Any:
+    """The same socket, plain or TLS, limited from now on.
+
+    Its class is changed in place, because libraries open and wrap sockets deep inside.
+    """
+    if not isinstance(sock, _Limited):
+        kind: Any = type(sock)
+        sock.__class__ = _limited(kind)
+    return sock

@@ -1,0 +1,146 @@
+"""How commits on one session wait for each other: how long, and whose time it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from openclaw_middleware.core.steps import drive
+from openclaw_middleware.testing import Clock
+from openclaw_middleware.turns import AllTurns, Turns
+
+STORE_TIMEOUT, COMMIT_DEADLINE = 1.0, 5.0
+
+
+class Queue:
+    """Turns on a session, and a clock that only waiting moves.
+
+    Args:
+        meanwhile: called at each tenth of a second of waiting; True gives the lock.
+    """
+
+    def __init__(self, meanwhile: Callable[[], bool | None]) -> None:
+        self.clock = Clock(1000.0)
+        self.turns = Turns(lock=None)
+        self.meanwhile = meanwhile
+
+    def exchange(self, spent: float = 0.0) -> Any:
+        rules = SimpleNamespace(store_timeout=STORE_TIMEOUT, commit_deadline=COMMIT_DEADLINE)
+        desk = SimpleNamespace(monotonic=self.clock)
+        return SimpleNamespace(desk=desk, rules=rules, spent=spent, answered_at=self.clock())
+
+    def _acquire(self, seconds: float) -> bool:
+        assert seconds > 0
+        until = self.clock() + seconds
+        while self.clock() < until:
+            self.clock.advance(min(0.1, until - self.clock()))
+            if self.meanwhile():
+                return True
+        return False
+
+    def wait(self, x: Any) -> tuple[bool, float]:
+        """Whether the turn came, and after how many seconds."""
+        began = self.clock()
+        return drive(self.turns.wait(x, self._acquire)), self.clock() - began
+
+
+def test_a_silent_store_is_waited_for_as_long_as_one_call_of_ones_own() -> None:
+    queue = Queue(lambda: False)
+    queue.turns.begin(queue.exchange())
+    x = queue.exchange(spent=0.3)
+    got, waited = queue.wait(x)
+    assert not got
+    assert waited == pytest.approx(0.7)
+    assert x.spent == pytest.approx(STORE_TIMEOUT), "so that nothing of its own begins"
+
+
+def test_while_the_store_answers_those_in_front_the_commit_deadline_counts() -> None:
+    front: Any = None
+
+    def answered() -> None:
+        front.answered_at = queue.clock()
+
+    queue = Queue(answered)
+    front = queue.exchange()
+    queue.turns.begin(front)
+    x = queue.exchange()
+    got, waited = queue.wait(x)
+    assert not got, "it goes on without"
+    assert waited == pytest.approx(COMMIT_DEADLINE)
+    assert x.spent == pytest.approx(0.0, abs=0.11), "with all the time of its own"
+
+
+def test_the_turn_of_one_who_was_answered_costs_nothing() -> None:
+    def over() -> bool:
+        if queue.clock() < 1000.7:
+            return False
+        front.answered_at = queue.clock()
+        queue.turns.end(front)
+        return True
+
+    queue = Queue(over)
+    front = queue.exchange()
+    queue.turns.begin(front)
+    x = queue.exchange()
+    got, waited = queue.wait(x)
+    assert got
+    assert waited == pytest.approx(0.7)
+    assert x.spent == pytest.approx(0.0)
+
+
+def test_the_turn_of_one_who_was_not_answered_is_charged() -> None:
+    def over() -> bool:
+        if queue.clock() < 1000.7:
+            return False
+        queue.turns.end(front)
+        return True
+
+    queue = Queue(over)
+    front = queue.exchange()
+    queue.turns.begin(front)
+    x = queue.exchange()
+    got, _ = queue.wait(x)
+    assert got
+    assert x.spent == pytest.approx(0.7)
+
+
+def test_silence_is_counted_from_the_last_answer_to_anybody_in_front() -> None:
+    """One was answered at 0.4, the next never: the third waits until 1.4."""
+    first: Any = None
+
+    def change() -> None:
+        if first.answered_at < queue.clock() and 1000.35 < queue.clock() < 1000.45:
+            first.answered_at = queue.clock()
+            queue.turns.end(first)
+            queue.turns.begin(second)
+
+    queue = Queue(change)
+    first, second = queue.exchange(), queue.exchange()
+    queue.turns.begin(first)
+    x = queue.exchange()
+    got, waited = queue.wait(x)
+    assert not got
+    assert waited == pytest.approx(1.4)
+
+
+def test_nothing_is_waited_for_when_all_time_is_used_up() -> None:
+    queue = Queue(lambda: False)
+    queue.turns.begin(queue.exchange())
+    assert queue.wait(queue.exchange(spent=STORE_TIMEOUT)) == (False, 0.0)
+
+
+def test_turns_are_forgotten_with_their_last_user() -> None:
+    turns = AllTurns(object)
+    first = turns.enter("a")
+    assert turns.enter("a") is first
+    turns.leave("a")
+    assert turns.enter("b") is not first
+    assert turns.enter("a") is first
+    turns.leave("a")
+    turns.leave("a")
+    again = turns.enter("a")
+    assert again is not first
+    assert again.users == 1
