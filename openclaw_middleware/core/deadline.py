@@ -11,8 +11,9 @@ import math
 from contextvars import ContextVar, Token
 from time import monotonic
 
-# Waiting for no time at all would not even look whether an answer is there.
-LEAST = 0.001
+# Waiting for no time at all would not even look whether an answer is there, and each library has
+# its own idea of for ever.
+LEAST, MOST = 0.001, 86400.0
 
 _ends: ContextVar[float] = ContextVar("openclaw_store_deadline", default=math.inf)
 
@@ -40,8 +41,8 @@ def end(begun: Token[float]) -> None:
 
 
 def left() -> float:
-    """Seconds until the end, always a few; infinity where no store work was begun."""
-    return max(_ends.get() - monotonic(), LEAST)
+    """Seconds until the end, at least `LEAST`; `MOST` where no store work was begun."""
+    return min(max(_ends.get() - monotonic(), LEAST), MOST)
 
 
 def passed() -> bool:

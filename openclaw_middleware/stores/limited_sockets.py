@@ -6,7 +6,6 @@ reads. Their sockets are made to ask `core.deadline` instead. Knows nothing of a
 
 from __future__ import annotations
 
-import math
 from functools import cache
 from typing import Any
 
@@ -19,21 +18,16 @@ class _Limited:
     __slots__ = ()
 
     def recv(self: Any, *args: Any) -> Any:
-        _limit(self)
+        self.settimeout(deadline.left())
         return super().recv(*args)  # type: ignore[misc]  # of the class this is mixed into
 
     def recv_into(self: Any, *args: Any) -> Any:
-        _limit(self)
+        self.settimeout(deadline.left())
         return super().recv_into(*args)  # type: ignore[misc]  # as above
 
     def sendall(self: Any, *args: Any) -> Any:
-        _limit(self)
+        self.settimeout(deadline.left())
         return super().sendall(*args)  # type: ignore[misc]  # as above
-
-
-def _limit(sock: Any) -> None:
-    left = deadline.left()
-    sock.settimeout(None if left == math.inf else left)
 
 
 @cache

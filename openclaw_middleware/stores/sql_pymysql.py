@@ -13,14 +13,10 @@ from pymysql.connections import Connection
 from ..core import deadline
 from .limited_sockets import limit
 
-# More is refused by the library.
-YEAR = 31536000.0
-
-
 class LimitedConnection(Connection):  # type: ignore[misc]  # the library is not typed
     def __init__(self, **settings: Any) -> None:
         self._limited: Any = None
-        super().__init__(**{**settings, "connect_timeout": min(deadline.left(), YEAR)})
+        super().__init__(**{**settings, "connect_timeout": deadline.left()})
 
     @property
     def _sock(self) -> Any:

@@ -68,7 +68,7 @@ class OnDjangosConnection(SQLBodies, Store):
         return failure
 
     def _run(self, body: Body[T], *args: Any) -> T:
-        if not self._lock.acquire(timeout=min(deadline.left(), threading.TIMEOUT_MAX)):
+        if not self._lock.acquire(timeout=deadline.left()):
             raise TimeoutError("another thread did not give back the connection")
         try:
             connection = connections[self.alias]
