@@ -13,6 +13,7 @@ from pymysql.connections import Connection
 from ..core import deadline
 from .limited_sockets import limit
 
+
 class LimitedConnection(Connection):  # type: ignore[misc]  # the library is not typed
     def __init__(self, **settings: Any) -> None:
         self._limited: Any = None

@@ -189,7 +189,7 @@ class TestALockedRow:
         """The verb gives up, its connection is gone, and what it had locked is free."""
         old, new = lab.live(), lab.record()
         with lab.held(lab.other._atomic(lab.other._change(
-            lab.other.statements.touch, old.id, 1e12, not_after=1e12
+            lab.other.statements.touch, old.id, 1e12, not_after=1e12, ago=0.0
         ))):  # fmt: skip
             answer, took = timed(lambda: lab.store.succeed(old.id, 1, new))
             assert isinstance(answer, StoreUnavailable), answer
