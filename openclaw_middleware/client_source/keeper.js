@@ -316,9 +316,8 @@ export class SessionKeeper extends EventTarget {
       busy = 0;
       if (answer.now) set(answer.now, at);
       known = { ...before, ...answer, now: answer.now || before?.now || 0 };
-      const over = !session || state == "ended";
-      if (over || !(signedIn || options.anonymous)) {
-        const lost = over ? state : "replaced";
+      if (!session || !(signedIn || options.anonymous)) {
+        const lost = session ? "replaced" : state;
         const reason = answer.reason || "gone";
         // The server is told, once for all tabs, of an end that was not announced.
         if (own && believed && left > SLACK && reason != "signed_out" && !read().lost) {

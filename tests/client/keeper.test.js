@@ -278,6 +278,57 @@ for (const reason of ["revoked", "limit", "theft", "replaced", "gone", "idle"]) 
   });
 }
 
+test("without storage it is reported once by each who found out", async () => {
+  const { lab, server, tab } = await signedIn({ tabs: 3, without: { localStorage: undefined } });
+  server.end("revoked");
+  tab.keeper.check();
+  await lab.pass(5);
+  assert.equal(server.count("lost"), 1);
+});
+
+test("an end that was found on one page is known on all", async () => {
+  const lab = new Lab();
+  lab.server.login();
+  const page = await lab.open({ path: "/" });
+  const area = await lab.open({ path: "/area/" });
+  lab.server.end("revoked");
+  area.keeper.check();
+  await lab.pass(1);
+  assert.deepEqual([page.phase, area.phase], ["ended", "ended"]);
+});
+
+test("without storage, too, another session is known in all tabs", async () => {
+  const { lab, server, tab, other } = await signedIn({
+    tabs: 2,
+    without: { localStorage: undefined },
+  });
+  server.login({ key: "B" });
+  tab.keeper.check();
+  await lab.pass(1);
+  assert.equal(other.keeper.status().session, "B");
+});
+
+test("stopped while it asks, it hears nothing", async () => {
+  const { lab, server, tab, other } = await signedIn({ tabs: 2 });
+  server.end("revoked");
+  tab.keeper.check();
+  tab.keeper.stop();
+  await lab.pass(1);
+  assert.deepEqual([tab.heard, other.heard], [[], []]);
+  assert.equal(server.count("lost"), 0);
+});
+
+test("the nearer the end, the sooner it is tried again", async () => {
+  const { lab, server, tab } = await signedIn();
+  await lab.pass(WARNS + 2);
+  server.instead = fails();
+  tab.keeper.extend();
+  await lab.pass(100);
+  server.log.length = 0;
+  await lab.pass(17);
+  assert.ok(server.count("heartbeat") >= 3, `${server.count("heartbeat")}`);
+});
+
 test("a visitor's session in place of ours is an end: replaced", async () => {
   const { lab, server, tab } = await signedIn();
   server.login({ key: "B", signedIn: false });
