@@ -191,9 +191,8 @@ export class SessionKeeper extends EventTarget {
     /** Derive everything anew: show it, and ask what has to be asked. */
     function judge() {
       if (!running) return;
-      const need = wanted();
       show();
-      if (need && !asking && mono() >= retryAt) request();
+      if (wanted() && !asking && mono() >= retryAt) request();
     }
 
     /**

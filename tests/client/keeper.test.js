@@ -192,7 +192,9 @@ test("offline is not expired: at the deadline it cannot be checked, then it is",
   const { lab, server, tab } = await signedIn();
   await lab.pass(1000);
   server.instead = fails(0);
-  await lab.pass(1500);
+  await lab.pass(700);
+  assert.equal(tab.phase, "idle");
+  await lab.pass(800);
   assert.equal(tab.phase, "unverified");
   assert.equal(tab.times("ended"), 0);
   server.touch();
@@ -284,6 +286,15 @@ test("without storage it is reported once by each who found out", async () => {
   tab.keeper.check();
   await lab.pass(5);
   assert.equal(server.count("lost"), 1);
+});
+
+test("a sign-out elsewhere is no loss", async () => {
+  const { lab, server, tab } = await signedIn();
+  server.end("signed_out");
+  tab.keeper.check();
+  await lab.pass(1);
+  assert.equal(tab.keeper.status().reason, "signed_out");
+  assert.equal(server.count("lost"), 0);
 });
 
 test("an end that was found on one page is known on all", async () => {
@@ -652,6 +663,7 @@ test("limits of another page's area are not ours; its extension is", async () =>
   area.keeper.check();
   await lab.pass(1);
   assert.ok(tab.keeper.status().left > 1790);
+  assert.equal(lab.server.count(), 3);
   lab.server.areas = {};
   await lab.pass(WARNS);
   assert.deepEqual([tab.phase, area.phase], ["idle", "idle"]);
