@@ -76,6 +76,7 @@ class Watch:
         self._sessions: dict[str, Watched] = {}
         self._held: dict[Holder, Watched] = {}
         self._tasks: list[asyncio.Task[None]] = []
+        self._asked: list[asyncio.Task[bool]] = []
         self._wake = asyncio.Event()
         # Hints come before the round, in the order they came in.
         self._hinted: dict[Watched, None] = {}
@@ -105,14 +106,18 @@ class Watch:
             self.use(holder)
 
     async def leave(self, holder: Holder) -> None:
-        """Stop watching for this holder; with the last one everything here ends."""
+        """Stop watching for this holder, with its activity written down; with the last one
+        everything here ends."""
         watched = self._held.pop(holder, None)
-        if watched is not None:
-            watched.holders.discard(holder)
-            if not watched.holders:
-                self._forget(watched)
-        if not self._held:
-            await self._stop()
+        try:
+            if watched is not None:
+                watched.holders.discard(holder)
+                if not watched.holders:
+                    self._forget(watched)
+                    await self._settle(watched)
+        finally:
+            if not self._held:
+                await self._stop()
 
     def use(self, holder: Holder) -> None:
         """Its person used it: written down soon, at most once per touch interval."""
@@ -123,6 +128,13 @@ class Watch:
         if watched.used_at is None:
             self._hint(watched)
         watched.used_at = now
+
+    async def _settle(self, watched: Watched) -> None:
+        if watched.used_at is not None:
+            try:
+                await self._look(watched)
+            except StoreError as error:
+                logger.warning("session %s was used, but not touched: %s", watched.record.id, error)
 
     def _forget(self, watched: Watched) -> None:
         del self._sessions[watched.record.id]
@@ -145,8 +157,9 @@ class Watch:
         tasks, self._tasks = self._tasks, []
         for task in tasks:
             task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        # What is being asked is waited for: broken off, it would cost a connection.
+        if tasks or self._asked:
+            await asyncio.wait([*tasks, *self._asked])
 
     # -- listening
 
@@ -192,12 +205,14 @@ class Watch:
             self._wake.clear()
             if loop.time() >= tick:
                 tick = loop.time() + self._gather()
-            some = self._next()
-            if not some:
+            self._asked = [loop.create_task(self._judge(each)) for each in self._next()]
+            if not self._asked:
                 with suppress(TimeoutError):
                     async with asyncio.timeout_at(tick):
                         await self._wake.wait()
-            elif not all(await asyncio.gather(*map(self._judge, some))):
+                continue
+            await asyncio.wait(self._asked)
+            if not all(task.result() for task in self._asked):
                 self._give_up_round()
                 tick = loop.time() + self._interval
 
@@ -268,14 +283,19 @@ class Watch:
 
     async def _look(self, watched: Watched) -> Loaded:
         record, now = watched.record, self._desk.monotonic()
-        if watched.used_at is None or now >= watched.deadline:
-            watched.used_at = None
+        used_at, watched.used_at = watched.used_at, None
+        if used_at is None or now >= watched.deadline:
             found: Loaded = await self._store.load(record.id)
             return found
-        absolute = record.started + self._desk.rules.limits_of(record).absolute
-        ago = now - watched.used_at
-        found = await self._store.touch(record.id, not_after=absolute, ago=ago)
-        watched.used_at = None
+        rules = self._desk.rules
+        absolute = record.started + rules.limits_of(record).absolute
+        # What comes while the store is being told comes within the next interval.
+        watched.touch_from = now + rules.touch_every(record)
+        try:
+            found = await self._store.touch(record.id, not_after=absolute, ago=now - used_at)
+        except BaseException:
+            watched.used_at, watched.touch_from = used_at, used_at
+            raise
         if isinstance(found, Live):
             for holder in watched.holders:
                 holder.session_used(found.record.last_active_at)
