@@ -8,12 +8,10 @@ anybody is told. Nothing here knows ASGI; what a holder does at the end is its o
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Callable
 from contextlib import suppress
 from contextvars import Context
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from .core.contract import Ended, Live, Loaded
 from .core.desk import Desk
@@ -21,44 +19,13 @@ from .core.events import logger
 from .core.follow import MAX_CHAIN
 from .core.record import EndReason, Record, tag_of
 from .errors import StoreError
+from .watch_hearing import Hearing
+from .watched import Holder, Watched
 
 # Where the store announces, everything is asked all the same, this many poll intervals apart.
 SAFETY = 12
 # Sessions asked about at once: the rest of the pool is for requests.
 TOGETHER = 4
-# Seconds between attempts to listen; doubled with each failure, up to the second.
-FIRST_RETRY, LAST_RETRY = 0.1, 5.0
-
-
-class Holder(Protocol):
-    """Who holds a session open."""
-
-    def session_ended(self, reason: EndReason) -> None:
-        """The session is over; said once, and nothing is said afterwards."""
-
-    def session_used(self, last_active_at: float) -> None:
-        """Activity was written down; epoch seconds of it, by the store's clock."""
-
-
-@dataclass(slots=True, eq=False)
-class Watched:
-    """One session that is held open.
-
-    Attributes:
-        record: as it was last seen.
-        deadline, absolute: by the monotonic clock, when it may have ended, and when it has in any
-            case that is known of.
-        touch_from: when activity is worth writing down again.
-        used_at: activity that waits for being written down.
-        holders: who holds it.
-    """
-
-    record: Record
-    deadline: float = 0.0
-    absolute: float = 0.0
-    touch_from: float = 0.0
-    used_at: float | None = None
-    holders: set[Holder] = field(default_factory=set)
 
 
 class Watch:
@@ -82,8 +49,10 @@ class Watch:
         self._hinted: dict[Watched, None] = {}
         self._round: dict[Watched, None] = {}
         self._round_at = 0.0
-        self._listening = False
-        self._retry = FIRST_RETRY
+        self._hearing = self._new_hearing()
+
+    def _new_hearing(self) -> Hearing:
+        return Hearing(self._store, self._heard, lambda: self._come_round(self._interval))
 
     # -- holders
 
@@ -97,7 +66,7 @@ class Watch:
         watched = self._sessions.get(record.id)
         if watched is None:
             watched = self._sessions[record.id] = Watched(record)
-            self._see(watched, record, now)
+            watched.see(record, now, self._desk)
             self._hint(watched)
         watched.holders.add(holder)
         self._held[holder] = watched
@@ -144,12 +113,12 @@ class Watch:
     def _start(self) -> None:
         if self._tasks:
             return
-        self._listening = False
-        self._retry = FIRST_RETRY
         self._round_at = asyncio.get_running_loop().time() + self._interval
+        # The one before may still be closing its connection.
+        self._hearing = self._new_hearing()
         bodies = [self._ask()]
         if self._store.capabilities.announces:
-            bodies.append(self._listen())
+            bodies.append(self._hearing.run())
         # Not in the context of the request that happened to be the first.
         self._tasks = [asyncio.create_task(body, context=Context()) for body in bodies]
 
@@ -163,22 +132,6 @@ class Watch:
 
     # -- listening
 
-    async def _listen(self) -> None:
-        told = False
-        while True:
-            try:
-                await self._store.listen(self._heard)
-            except Exception as error:
-                if self._listening or not told:
-                    logger.warning("the end of sessions is asked for, not heard of: %s", error)
-                    told = True
-            if self._listening:
-                self._listening = False
-                self._retry = FIRST_RETRY
-            self._come_round(self._interval)
-            await asyncio.sleep(self._retry * random.uniform(0.5, 1))  # noqa: S311  # spreads load
-            self._retry = min(2 * self._retry, LAST_RETRY)
-
     def _heard(self, name: str | None) -> None:
         if name is not None and "." in name:
             if name in self._sessions:
@@ -186,7 +139,6 @@ class Watch:
             return
         if name is None:
             # What ended before was not heard, so everything is asked about now.
-            self._listening = True
             self._round_at = asyncio.get_running_loop().time() + self._interval * SAFETY
         for watched in self._sessions.values():
             if name is None or watched.record.tag == name:
@@ -222,7 +174,7 @@ class Watch:
         if asyncio.get_running_loop().time() >= self._round_at:
             self._round = dict.fromkeys(self._sessions.values())
             self._round_at = float("inf")
-            self._come_round(self._interval * (SAFETY if self._listening else 1))
+            self._come_round(self._interval * (SAFETY if self._hearing.hears else 1))
         soon = self._interval
         for watched in self._sessions.values():
             if now >= watched.deadline:
@@ -278,7 +230,7 @@ class Watch:
         else:
             if record.id != watched.record.id:
                 watched = self._move(watched, record)
-            self._see(watched, record, found.now)
+            watched.see(record, found.now, self._desk)
         return True
 
     async def _look(self, watched: Watched) -> Loaded:
@@ -315,14 +267,6 @@ class Watch:
 
     def _same_user(self, mine: Record, other: Record) -> bool:
         return mine.user_id == other.user_id and self._desk.tag(other.user_id) == other.tag
-
-    def _see(self, watched: Watched, record: Record, now: float) -> None:
-        rules = self._desk.rules
-        here = self._desk.monotonic() - now
-        watched.record = record
-        watched.deadline = here + rules.not_after(record)
-        watched.absolute = here + record.started + rules.limits_of(record).absolute
-        watched.touch_from = here + record.last_active_at + rules.touch_every(record)
 
     def _move(self, watched: Watched, record: Record) -> Watched:
         """Go on with the successor, which others may be holding already."""

@@ -244,14 +244,14 @@ class Site:
     def at_ease(self) -> bool:
         """Everything is watched, heard of where that is possible, and nothing waits."""
         watch = self.watch
-        hears = watch._listening or not watch._store.capabilities.announces
+        hears = watch._hearing.hears or not watch._store.capabilities.announces
         return hears and not watch._hinted and not watch._round
 
     @property
     def tasks(self) -> list[asyncio.Task[Any]]:
         """The tasks of the watch and of its farewells."""
         assert self._loop is not None
-        names = ("Watch.", "Line.", "listen")
+        names = ("Watch.", "Hearing.", "Line.", "listen")
         return [
             task
             for task in asyncio.all_tasks(self._loop)

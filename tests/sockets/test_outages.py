@@ -72,13 +72,13 @@ class TestServers:
             one.recv()
             other.recv()
             server.kill()
-            until(lambda: not site.watch._listening)
+            until(lambda: not site.watch._hearing.hears)
             for _ in range(20):  # over several rounds that get no answer
                 talk(one)
                 talk(other)
                 time.sleep(0.1)
             server.start()
-            until(lambda: site.watch._listening)
+            until(lambda: site.watch._hearing.hears)
             talk(one)
             site.manager.revoke(session_id)
             began = time.monotonic()
@@ -129,12 +129,12 @@ class TestServers:
         with site.socket(cookie) as socket:
             socket.recv()
             time.sleep(1)  # pings that are answered
-            assert site.watch._listening
+            assert site.watch._hearing.hears
             server.pause()
-            until(lambda: not site.watch._listening)
+            until(lambda: not site.watch._hearing.hears)
             talk(socket)
             server.resume()
-            until(lambda: site.watch._listening)
+            until(lambda: site.watch._hearing.hears)
             site.manager.revoke(session_id)
             assert closing(socket) == (4401, "revoked")
 

@@ -146,7 +146,7 @@ class Bare:
         task = asyncio.ensure_future(self.app(scope, self.received.get, self.sent.put))
         self.received.put_nowait({"type": "websocket.connect"})
         assert (await self.sent.get())["type"] == "websocket.accept"
-        while not self.manager.runtime.watch()._listening:  # noqa: ASYNC110
+        while not self.manager.runtime.watch()._hearing.hears:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         return task
 

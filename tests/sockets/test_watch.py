@@ -113,7 +113,7 @@ class Lab:
         return holder
 
     async def calm(self, watch: Watch) -> None:
-        await until(lambda: watch._listening or self.memory.refuses)
+        await until(lambda: watch._hearing.hears or self.memory.refuses)
         await until(lambda: not watch._hinted and not watch._round)
         for _ in range(5):
             await asyncio.sleep(0)
@@ -134,7 +134,11 @@ async def lab() -> AsyncIterator[Lab]:
             await watch.leave(holder)
         await watch._stop()
         assert not watch._sessions
-    assert [task for task in asyncio.all_tasks() if "Watch." in str(task.get_coro())] == []
+    assert [
+        task
+        for task in asyncio.all_tasks()
+        if "Watch." in str(task.get_coro()) or "Hearing." in str(task.get_coro())
+    ] == []
     assert lab.memory.listening == 0
 
 
@@ -236,7 +240,7 @@ class TestHearing:
         began = asyncio.get_running_loop().time()
         await until(lambda: holder.told)
         assert asyncio.get_running_loop().time() - began < SAFETY * 0.5 / 2
-        assert not watch._listening
+        assert not watch._hearing.hears
 
     async def test_one_listener_for_all_and_none_without(self, lab: Lab) -> None:
         watch = lab.watch()
@@ -359,7 +363,7 @@ class TestOutage:
         assert holder.told == []
         lab.away.on = lab.memory.refuses = False
         lab.trips.reset()
-        await until(lambda: watch._listening)
+        await until(lambda: watch._hearing.hears)
         await lab.memory.end(record.id, EndReason.REVOKED)
         await until(lambda: holder.told)
         assert holder.told == [EndReason.REVOKED]
