@@ -156,7 +156,11 @@ class Site:
         self.manager = SessionManager(runtime)
         self.cookie_name = runtime.desk.cookie.name
         config = uvicorn.Config(
-            app or self.pages.app(runtime), port=0, log_level="warning", lifespan="off"
+            app or self.pages.app(runtime),
+            port=0,
+            log_level="warning",
+            log_config=None,
+            lifespan="off",
         )
         self._server = uvicorn.Server(config)
         self._loop: asyncio.AbstractEventLoop | None = None
