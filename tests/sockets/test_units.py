@@ -153,6 +153,7 @@ class Bare:
 
 async def test_changes_not_saved_are_dropped_with_an_event_and_a_logout_is_done() -> None:
     """As of a request that failed: what narrows still happens."""
+    left: list[bool] = []
 
     async def talk(scope: Any, receive: Any, send: Any) -> None:
         session = get_session(scope)
@@ -172,6 +173,7 @@ async def test_changes_not_saved_are_dropped_with_an_event_and_a_logout_is_done(
         with pytest.raises(OSError, match="the session is over: revoked"):
             await send({"type": "websocket.send", "text": "too late"})
         await send({"type": "websocket.close"})  # harmless
+        left.append(True)
 
     bare = Bare(talk, on_ended="error")
     session_id, cookie = await bare.sign_in()
@@ -188,6 +190,7 @@ async def test_changes_not_saved_are_dropped_with_an_event_and_a_logout_is_done(
         }
         await task
     assert bare.sent.empty()
+    assert left  # by itself, not cut off
     assert await bare.manager.get(other_id) is None
     dropped = [event for event in bare.events if isinstance(event, ChangesDropped)]
     assert [event.keys for event in dropped] == [("n",)]
@@ -252,16 +255,20 @@ async def test_an_application_that_reads_nothing_any_more_is_cut_off_in_the_end(
         assert (await bare.sent.get())["code"] == 4401
 
 
-async def test_the_servers_own_cancellation_is_not_swallowed() -> None:
+@pytest.mark.parametrize("ended", [False, True])
+async def test_the_servers_own_cancellation_is_not_swallowed(ended: bool) -> None:
     async def talk(scope: Any, receive: Any, send: Any) -> None:
         assert get_session(scope).user_id == "ada"
         await receive()
         await send({"type": "websocket.accept"})
-        await receive()
+        await asyncio.sleep(60)
 
     bare = Bare(talk)
-    _, cookie = await bare.sign_in()
+    session_id, cookie = await bare.sign_in()
     task = await bare.open(cookie)
+    if ended:
+        await bare.manager.revoke(session_id)
+        assert (await bare.sent.get())["code"] == 4401
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

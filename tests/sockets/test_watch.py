@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any
 
@@ -25,6 +26,7 @@ from tests.sockets.test_activity import Away
 pytestmark = pytest.mark.filterwarnings("error")
 
 NEVER = 3600.0
+CURRENT: ContextVar[str] = ContextVar("current", default="nobody")
 
 
 class Holder:
@@ -174,6 +176,24 @@ class TestHearing:
         await lab.calm(watch)
         assert ended.told == [EndReason.SIGNED_OUT]
         assert kept.told == []
+
+    async def test_nothing_of_the_first_request_stays_with_it(self, lab: Lab) -> None:
+        """The watch goes on when that request is long over."""
+        seen: list[str] = []
+        load = lab.memory.load
+
+        async def noting(session_id: str) -> Any:
+            seen.append(CURRENT.get())
+            return await load(session_id)
+
+        lab.memory.load = noting  # type: ignore[method-assign]
+        watch = lab.watch()
+        record = await lab.record()
+        CURRENT.set("the first request")
+        seen.clear()
+        await lab.held(watch, record)
+        assert seen
+        assert set(seen) == {"nobody"}
 
     async def test_every_holder_is_told_once(self, lab: Lab) -> None:
         watch = lab.watch()
