@@ -88,6 +88,7 @@ class Commit:
             self._refuse_after_outage(self.x.failure)
             return
         leaving = self._leaves
+        self.x.take_back_farewell()
         try:
             if self.failed:
                 yield from give_up(self.x)
@@ -96,7 +97,7 @@ class Commit:
         except StoreError:
             if leaving:
                 self.x.logout_failed = True
-                self.x.delete_cookie()
+                self.x.delete_cookie(provisional=not self.x.leaving and self.own is None)
             raise
 
     def _all(self) -> Steps[None]:

@@ -45,6 +45,7 @@ class Outgoing:
         self.signed_out = False
         self.introduced = False
         self._postponable = False
+        self._provisional = False
 
     def emit(self, event: ev.Event) -> None:
         """Tell the listeners, if there are any."""
@@ -54,21 +55,34 @@ class Outgoing:
     def set_cookie(self, value: str, *, postponable: bool) -> None:
         """Let the response carry this value; a postponable one can as well go with a later one."""
         self.cookie = value
+        self._provisional = False
         self.leaving = False
         self._postponable = postponable
 
     def unset_cookie(self) -> None:
         """Let the response leave the browser's cookie as it is."""
         self.cookie = None
+        self._provisional = False
         self.leaving = self.signed_out = self.introduced = self._postponable = False
 
-    def delete_cookie(self) -> None:
-        """Let the response delete the cookie, in every configured variant: somebody logs out."""
+    def delete_cookie(self, *, provisional: bool = False) -> None:
+        """Let the response delete the cookie, in every configured variant: somebody logs out.
+
+        Args:
+            provisional: the logout failed; if it is tried again, that decides.
+        """
+        self._provisional = provisional
         self.cookie = self.desk.cookie.delete()
         self.stray = list(self.desk.previous_cookies)
         self.leaving = self.signed_out = True
         self.introduced = False
         self._postponable = False
+
+    def take_back_farewell(self) -> None:
+        """A logout that failed is tried again, and may find that there is nothing of ours to end:
+        another tab's cookie is not to be deleted for it."""
+        if self._provisional:
+            self.unset_cookie()
 
     def cookies(self) -> list[str]:
         """The `Set-Cookie` values of this response."""

@@ -6,8 +6,11 @@ from typing import Any
 
 import pytest
 
+from openclaw_middleware import StoreUnavailable
 from openclaw_middleware.core import events as ev
+from openclaw_middleware.testing import wrap
 from tests.core.lab import Browser, Lab
+from tests.core.test_outage import Outage
 
 
 @pytest.fixture
@@ -341,3 +344,42 @@ def test_only_a_clear_or_a_logout_ends_a_visitors_session(lab: Lab) -> None:
 
     assert browser.cookie is None
     assert clearing.set_cookies
+
+
+def test_a_logout_tried_again_deletes_no_cookie_of_another_tab(lab: Lab) -> None:
+    """A visitor without a session signs in, thinks better of it, and saves while the store is away;
+    then the request fails, the store is there again, and nothing of this request's was to end."""
+    request = lab.browser().request()
+    request.session.login("ada")
+    request.session.logout_everywhere()
+    away = Outage("now")
+    away.on = True
+    steady, lab.driver.store = lab.driver.store, wrap(lab.driver.store, away)
+    with pytest.raises(StoreUnavailable):
+        request.session.save()
+    lab.driver.store = steady
+    request.finish(failed=True)
+
+    assert request.set_cookies == []
+
+
+@pytest.mark.parametrize("verb", ["end", "end_user"])
+def test_a_logout_tried_again_deletes_its_own_cookie(lab: Lab, verb: str) -> None:
+    """Whether its first part had been done or nothing had."""
+    browser = signed_in(lab)
+    request = browser.request()
+    if verb == "end":
+        request.session.logout()
+    else:
+        request.session.logout_everywhere()
+    away = Outage(verb)
+    away.on = True
+    steady, lab.driver.store = lab.driver.store, wrap(lab.driver.store, away)
+    with pytest.raises(StoreUnavailable):
+        request.session.save()
+    lab.driver.store = steady
+    request.finish()
+
+    assert len(request.set_cookies) == 1
+    assert "Max-Age=0" in request.set_cookies[0]
+    assert browser.cookie is None
