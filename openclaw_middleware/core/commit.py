@@ -8,6 +8,7 @@ user's other sessions. Nothing is reported that did not happen.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from ..errors import LoginRefused, SessionEnded, SessionError, StoreConflict, StoreError
@@ -46,7 +47,6 @@ class Commit:
         self.failed = failed
         self.handshake = handshake
         self.pause = pause
-        self.own: Record | None = None
         self._look()
 
     def _look(self) -> None:
@@ -87,6 +87,10 @@ class Commit:
         if self.x.failure is not None:
             self._refuse_after_outage(self.x.failure)
             return
+        if self.x.logout_failed:
+            # An attempt before this one: what the browser is told is decided anew.
+            self.x.logout_failed = False
+            self.x.unset_cookie()
         leaving = self._leaves
         self.x.take_back_farewell()
         try:
@@ -182,7 +186,6 @@ class Commit:
             yield from saving.succeed(record, self._draft())
         elif state.ending is not None and self._goes_with_all(record):
             # Ending all of the user's sessions, which comes next, ends this one in the same step.
-            self.own = record
             state.become_anonymous()
         elif state.ending is not None:
             yield from saving.end(record)
@@ -190,8 +193,13 @@ class Commit:
             yield from self._go_on(record)
 
     def _goes_with_all(self, record: Record) -> bool:
+        """Whether all of the user's sessions are to end, this one among them."""
         users = self.state.users
-        return any(not each.others_only and each.user_id == record.user_id for each in users)
+        for number, intent in enumerate(users):
+            if not intent.others_only and intent.user_id == record.user_id:
+                users[number] = replace(intent, own=record)
+                return True
+        return False
 
     def _go_on(self, record: Record) -> Steps[None]:
         if self._rotates:
@@ -207,11 +215,9 @@ class Commit:
         while state.users:
             intent = state.users[0]
             record = state.record
-            spared = own = None
+            spared, own = None, intent.own
             if intent.others_only and record is not None and record.user_id == intent.user_id:
                 spared = record.id
-            if not intent.others_only and self.own and self.own.user_id == intent.user_id:
-                own = self.own
             result = yield from x.trip(
                 "end_user",
                 x.desk.tag(intent.user_id),
@@ -222,7 +228,6 @@ class Commit:
             state.users.pop(0)
             if own is not None:
                 x.withhold()
-                self.own = None
                 if result.own:
                     self.saving.ended_here(own, EndReason.SIGNED_OUT)
             x.emit(

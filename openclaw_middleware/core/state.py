@@ -49,10 +49,15 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class UserIntent:
-    """End the sessions of a user, all or all but the one this request ends up with."""
+    """End the sessions of a user, all or all but the one this request ends up with.
+
+    Attributes:
+        own: the session this request came with, where it is to end with the others.
+    """
 
     user_id: str
     others_only: bool
+    own: Record | None = None
 
 
 class State:

@@ -334,3 +334,29 @@ def test_a_commit_whose_answer_is_lost_repeats_nothing_in_the_next_request(lab: 
     browser.visit(a=1)
 
     assert browser.data() == {"n": 1, "a": 1}
+
+
+@pytest.mark.parametrize("lost", [True, False])
+def test_a_logout_everywhere_tried_again_leaves_the_winners_cookie(lab: Lab, lost: bool) -> None:
+    """Another tab has signed in as somebody else, and the first attempt failed besides."""
+    browser = signed_in(lab)
+    lab.clock.advance(1)
+    leaving = begin(browser, "lost" if lost else "refused", "end_user")
+    leaving.session.logout_everywhere()
+    browser.sign_in("bob")
+    fail(leaving.session.save)
+    leaving.finish()
+
+    assert leaving.set_cookies == []
+    assert browser.user() == "bob"
+
+
+def test_a_logout_everywhere_of_somebody_never_signed_in_here_leaves_the_cookie(lab: Lab) -> None:
+    """Signed in and out within one request, the first attempt failed: no session ended here."""
+    request = begin(lab.browser(), "lost", "end_user")
+    request.session.login("ada")
+    request.session.logout_everywhere()
+    fail(request.session.save)
+    request.finish()
+
+    assert request.set_cookies == []

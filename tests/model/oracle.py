@@ -225,7 +225,11 @@ class Oracle:
         while heir in self.replaced:
             heir = self.heirs[heir]
         found = before.get(str(heir))
-        if found is None or heir == first.id or found.record.user_id not in (None, request.user):
+        record = found.record if found else None
+        if record is None and request.seen_of is not None and request.seen_of.id == heir:
+            # It was read in time, and has run out since.
+            record = request.seen_of if request.seen_of.expired(self.world.now()) else None
+        if record is None or heir == first.id or record.user_id not in (None, request.user):
             return {}
         self._hold(data.get(TAKE_ONCE) not in self.given, "a value that was taken came back")
         self.copied.add(request.seen.get(TAKE_ONCE))

@@ -97,7 +97,7 @@ class Player:
         """Commit in mid-request."""
         request = self._pick(which, ("app",))
         if request is not None:
-            request.save()
+            request.save(patient=which % 2 == 1)
 
     def commit(self, which: int, how: int) -> None:
         """The handler returns."""

@@ -32,13 +32,16 @@ class Request:
     Attributes:
         began: the world's tick at the start.
         genuine: the token was not forged by the test.
-        loaded: the record it was told of; `seen` the data last told of.
+        loaded: the record it was told of; `seen` the data last told of,
+            `seen_of` whose they were.
         leaving: id of the record its logout must end, and whose it is.
         detached: what is written from here on does not derive from the stored data.
         login_as: the user it signs in, if it does.
         created, ended: ids its store calls made and ended, answers lost or not.
         known_dead: ids the store has told it to be over.
         told: events emitted while its code ran, since its last commit.
+        patient: its application goes on when a save comes to nothing, as far as it knows;
+            `waiting`: it did, and does nothing but save, look and finish until it is told.
     """
 
     def __init__(self, world: World, browser: Browser, number: int, **info: Any) -> None:
@@ -57,6 +60,7 @@ class Request:
         self.genuine = True
         self.loaded: Record | None = None
         self.seen: Data = {}
+        self.seen_of: Record | None = None
         self.leaving: tuple[str, str | None] | None = None
         self.narrows: list[tuple[str, str | None]] = []
         self.detached = False
@@ -67,6 +71,7 @@ class Request:
         self.known_dead: set[str] = set()
         self.taking: str | None = None
         self.taken: list[Any] = []
+        self.patient = self.waiting = False
         self.failed = False
         self.broken: BaseException | None = None
         self.streams = False
@@ -106,10 +111,11 @@ class Request:
         self.streams = streams and not self.failed and not self.x.started
         self._commit(self.failed)
 
-    def save(self) -> None:
+    def save(self, *, patient: bool = False) -> None:
         """Commit in mid-request."""
-        if not self.accessible():
+        if not self.waiting and not self.accessible():
             return
+        self.patient = patient
         try:
             self.session._mark_explicit()
         except (ResponseStarted, StoreError):
@@ -140,7 +146,7 @@ class Request:
 
     def reload(self) -> None:
         """Look afresh."""
-        if not self.accessible():
+        if not self.waiting and not self.accessible():
             return
         self.stage = "commit"
         self.start("reload", reload(self.x, pause))
@@ -151,6 +157,7 @@ class Request:
             self.journal = Journal()
         # Else the changes stay in the application's hands, and go into a new session of its own.
         self.told = []
+        self.waiting = False
         self.detached = False
         self.login_as = None
         self.policy = False
@@ -166,7 +173,7 @@ class Request:
 
     def accessible(self) -> bool:
         """Whether the session could be loaded; a handler that meets an outage fails."""
-        if self.broken is not None:
+        if self.broken is not None or self.waiting:
             return False
         try:
             with self.world.speaking(self):

@@ -168,7 +168,7 @@ class World:
             named = call.args[0]
             request.known_dead.add(named if isinstance(named, str) else named.id)
         if call.verb == "load" and isinstance(answer, ct.Live):
-            request.seen = self.content(answer.record)
+            request.seen, request.seen_of = self.content(answer.record), answer.record
             if request.stage == "load":
                 request.loaded = answer.record
         self._feed(request, lambda: run.answer(answer))
@@ -219,6 +219,9 @@ class World:
 
     def _saved(self, request: Request, run: Any) -> None:
         request.stage = "app"
+        if isinstance(run.error, StoreUnavailable) and request.patient:
+            request.waiting = True
+            return
         if run.error is not None:
             # What is not caught becomes a server error.
             request.broken = run.error
