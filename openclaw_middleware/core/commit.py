@@ -87,10 +87,6 @@ class Commit:
         if self.x.failure is not None:
             self._refuse_after_outage(self.x.failure)
             return
-        if self.x.logout_failed:
-            # An attempt before this one: what the browser is told is decided anew.
-            self.x.logout_failed = False
-            self.x.unset_cookie()
         leaving = self._leaves
         self.x.take_back_farewell()
         try:
@@ -101,7 +97,7 @@ class Commit:
         except StoreError:
             if leaving:
                 self.x.logout_failed = True
-                self.x.delete_cookie(provisional=not self.x.leaving and self.own is None)
+                self.x.delete_cookie(provisional=not self.x.leaving)
             raise
 
     def _all(self) -> Steps[None]:
