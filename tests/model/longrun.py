@@ -76,9 +76,12 @@ def play(seed: int, length: int = 150, store: Any = None) -> int:
     """One game; how many store calls it made."""
     chance = random.Random(seed)
     world = world_of(chance, store)
-    made = replay(world, moves_of(chance, length))
-    world.check_thoroughly()
-    return made
+    try:
+        made = replay(world, moves_of(chance, length))
+        world.check_thoroughly()
+        return made
+    finally:
+        world.close()
 
 
 def replay(world: World, moves: list[Move], *, show: bool = False) -> int:
@@ -96,10 +99,13 @@ def replay(world: World, moves: list[Move], *, show: bool = False) -> int:
 
 def fault_of(seed: int, moves: list[Move]) -> str:
     """What these moves break in the world of this seed; empty for nothing."""
+    world = world_of(random.Random(seed))
     try:
-        replay(world_of(random.Random(seed)), moves)
+        replay(world, moves)
     except Exception as error:
         return re.sub(r"[0-9.]+|(?<=end)ed \\S+", "#", f"{type(error).__name__}: {error}")[:70]
+    finally:
+        world.close()
     return ""
 
 

@@ -127,4 +127,7 @@ class Sessions(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         if hasattr(self, "world"):
-            self.world.check_thoroughly()
+            try:
+                self.world.check_thoroughly()
+            finally:
+                self.world.close()

@@ -280,6 +280,12 @@ class World:
             request.run.abandon()
         self._over(request)
 
+    def close(self) -> None:
+        """The game is over. What is left of its requests is ended here and not by the garbage
+        collector: CPython does not survive a context variable that is reset within a `set`."""
+        for request in list(self.requests):
+            self.crash(request)
+
     def lose_response(self, request: Request) -> None:
         """Its response never reaches the browser."""
         request.browser = Browser()
