@@ -238,7 +238,7 @@ export class SessionKeeper extends EventTarget {
       };
       if (!(await (urgent ? work() : tabs.alone(work)))) {
         busy++;
-        retryAt = mono() + 1000;
+        retryAt = mono() + LOOK / 2; // so at the next look, be it a moment early
       }
       asking = false;
       judge();
