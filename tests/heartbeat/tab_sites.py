@@ -57,16 +57,16 @@ class TabSite:
 
     Attributes:
         idle, absolute: seconds, the limits of all its sessions.
+        interval: seconds between two heartbeats, None: what follows from the limits.
         slow: seconds by which answers of a name are held back.
-        woken: when `sleep` was called.
     """
 
     idle: float
     absolute: float
+    interval: float | None = None
     url: str = ""
     asked: list[Asked] = field(default_factory=list)
     slow: dict[str, float] = field(default_factory=dict)
-    woken: float = 0.0
     _past: float = 0.0
 
     def __post_init__(self) -> None:
@@ -75,6 +75,10 @@ class TabSite:
         # Settings refuse limits as short as these: nobody could react to the warning.
         rules = replace(desk.rules, policies={"default": Policy(self.idle, self.absolute)})
         self.runtime = Runtime(settings, desk=replace(desk, rules=rules), clock=self.clock)
+        heartbeat = self.runtime.heartbeat
+        assert heartbeat is not None
+        if (interval := self.interval) is not None:
+            heartbeat._interval = lambda idle: interval  # type: ignore[method-assign]
         self.manager = SessionManager(self.runtime)
         self._inside = SessionMiddleware(self._application, self.manager)
 
@@ -84,7 +88,6 @@ class TabSite:
 
     def sleep(self, seconds: float) -> None:
         """For the server, so much time has gone by."""
-        self.woken = time.time()
         self._past -= seconds
 
     def beats(self, after: float = 0.0) -> list[Asked]:
@@ -138,9 +141,11 @@ class TabSite:
 
 
 @contextmanager
-def tab_site(name: str, idle: float, absolute: float = 3600) -> Iterator[TabSite]:
+def tab_site(
+    name: str, idle: float, absolute: float = 3600, interval: float | None = None
+) -> Iterator[TabSite]:
     """Serve one; its `url` ends without a slash."""
-    site = TabSite(idle, absolute)
+    site = TabSite(idle, absolute, interval)
     with asgi_server(site) as port:
         site.url = f"http://{name}.localhost:{port}"
         yield site

@@ -19,7 +19,7 @@ from .devtools import GRACE, Chromium, Tab
 from .tab_sites import TabSite, tab_site
 
 BRIEF = 6.0
-"""Seconds of an idle limit; its warning comes at 3, and heartbeats once a second."""
+"""Seconds of an idle limit; its warning comes at half of it."""
 
 LEAD = 120.0
 """Seconds between warning and end with the settings' defaults."""
@@ -42,32 +42,21 @@ class Background:
     """
 
     def __init__(self, browser: Chromium, site: Callable[..., TabSite]) -> None:
-        self.due = time.monotonic() + GRACE + 5
-        if self.due % MINUTE > MINUTE - 6:
-            self.due += 8  # else they would warn before somebody has shown one
-        self.may = self.due - self.due % MINUTE + MINUTE
-        self.counter = browser.tab(site("counter", 1800).url)
+        sites = [site(name, 1800) for name in ("counter", "hidden", "throttled", "shown")]
+        self.counter = browser.tab(sites[0].url)
         self.counter.run(COUNTER)
-        self.hidden = self._tab(browser, site("hidden", 1800), time.monotonic() + 5)
-        self.throttled = self._tab(browser, site("throttled", 1800), self.due)
-        self.shown = self._tab(browser, site("shown", 1800), self.due)
-        self.stranded_site = site("stranded", 12)
-        self.stranded = self._stranded(browser, self.stranded_site)
+        self.hidden = self._tab(browser, sites[1], time.monotonic() + 5)
+        self.due = time.monotonic() + GRACE + 5
+        if self.due % MINUTE > MINUTE - 7:
+            self.due += 9  # else they would warn before somebody has shown one
+        self.may = self.due - self.due % MINUTE + MINUTE
+        self.throttled = self._tab(browser, sites[2], self.due)
+        self.shown = self._tab(browser, sites[3], self.due)
         self.front = browser.tab("about:blank")
 
     def _tab(self, browser: Chromium, site: TabSite, due: float) -> Tab:
         tab = browser.tab(f"{site.url}/login?left={LEAD + due - time.monotonic()}")
         tab.until("phase()", "active")
-        return tab
-
-    def _stranded(self, browser: Chromium, site: TabSite) -> Tab:
-        """A tab that is frozen while a heartbeat is on its way."""
-        tab = signed_in(browser, site)
-        site.slow["heartbeat"] = 1
-        tab.press()
-        tab.until("navigator.locks.query().then((all) => all.held.length)", 1)
-        browser.tab("about:blank")
-        tab.freeze()
         return tab
 
     def wait(self, instant: float) -> None:
@@ -85,6 +74,22 @@ def site() -> Iterator[Callable[..., TabSite]]:
 @pytest.fixture(scope="module", autouse=True)
 def background(browser: Chromium, site: Callable[..., TabSite]) -> Background:
     return Background(browser, site)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def stranded(
+    browser: Chromium, site: Callable[..., TabSite], background: Background
+) -> tuple[Tab, TabSite, float]:
+    """A tab that was frozen while a question was on its way, its site, and when that was."""
+    place = site("stranded", 1800)
+    tab = signed_in(browser, place)
+    place.slow["status"] = 1
+    tab.run("keeper().check()")
+    background.front.show()
+    tab.freeze()
+    frozen = time.monotonic()
+    assert place.asked[-1].at < time.time() - 0.01
+    return tab, place, frozen
 
 
 def signed_in(browser: Chromium, site: TabSite) -> Tab:
@@ -144,17 +149,26 @@ def test_a_hidden_tab_warns_in_time(background: Background) -> None:
     assert -0.1 <= late <= 1.5
 
 
+def test_a_throttled_tab_warns_at_once_when_it_is_shown(background: Background) -> None:
+    tab = background.shown
+    background.wait(background.due + 2)
+    assert tab.run("phase()") == "active", "it may not run, and nobody has looked at it"
+    tab.show()
+    tab.until("phase()", "warning")
+    late = after(tab, "visibilitychange", "session-warning")
+    print(f"\nthrottled, then shown: warned {late:.3f} s after")
+    assert late < 1
+    background.front.show()
+
+
 def test_a_frozen_tab_says_at_once_that_the_session_is_over(
     browser: Chromium, site: Callable[..., TabSite], background: Background
 ) -> None:
-    place = site("frozen", BRIEF)
+    place = site("frozen", BRIEF, 3600, 60)
     tab = signed_in(browser, place)
-    tab.press()
-    wait_for(lambda: place.beats())
-    tab.press()  # not yet told when it freezes
+    tab.press()  # too early for a heartbeat
     background.front.show()
     tab.freeze()
-    told = len(place.beats())
     wait_for(lambda: place.left() is None)
     assert tab.run("phase()") == "active"
     tab.show()
@@ -166,7 +180,7 @@ def test_a_frozen_tab_says_at_once_that_the_session_is_over(
     assert tab.run("keeper().status().reason") == "idle"
     assert "not been active" in tab.run(TEXT)
     time.sleep(1.5)
-    assert len(place.beats()) == told
+    assert place.beats() == []
     assert place.left() is None
     assert tab.console() == []
     tab.close()
@@ -191,18 +205,6 @@ def test_a_frozen_tab_warns_at_once_when_it_wakes(
     tab.close()
 
 
-def test_a_throttled_tab_warns_at_once_when_it_is_shown(background: Background) -> None:
-    tab = background.shown
-    background.wait(background.due + 3)
-    assert tab.run("phase()") == "active", "it may not run, and nobody has looked at it"
-    tab.show()
-    tab.until("phase()", "warning")
-    late = after(tab, "visibilitychange", "session-warning")
-    print(f"\nthrottled, then shown: warned {late:.3f} s after")
-    assert late < 1
-    background.front.show()
-
-
 # -- several tabs
 
 
@@ -213,9 +215,10 @@ def test_the_tab_that_beat_last_is_frozen_with_the_lock_in_its_hands(
     first, second = signed_in(browser, place), browser.tab(place.url)
     second.until("phase()", "active")
     first.show()
+    second.freeze()  # else it might be the one that takes the lock
     place.slow["heartbeat"] = 30
     first.press()
-    second.until("navigator.locks.query().then((all) => all.held.length)", 1)
+    first.until(f"{LOCKS}.then((all) => all.held.length)", 1)
     second.show()
     first.freeze()
     place.slow.clear()
@@ -223,16 +226,18 @@ def test_the_tab_that_beat_last_is_frozen_with_the_lock_in_its_hands(
     while time.time() < began + 13:
         second.press()
         time.sleep(0.5)
-    assert second.run("navigator.locks.query().then((all) => all.held.length)") == 1
+    assert second.run(f"{LOCKS}.then((all) => all.held.length)") == 1
     assert second.run("phase()") == "active"
     left = place.left()
     print(f"\na frozen tab held the lock: {len(place.beats(began))} beats, {left} s left of 12")
     assert left is not None
-    first.thaw()
     first.show()
     first.until("phase()", "active")
     first.close()
     second.close()
+
+
+LOCKS = "navigator.locks.query()"
 
 
 def test_five_tabs_send_one_heartbeat_in_each_interval(
@@ -259,14 +264,16 @@ def test_five_tabs_send_one_heartbeat_in_each_interval(
 
 
 def test_an_answer_that_lay_in_a_frozen_tab_is_not_news(
-    browser: Chromium, site: Callable[..., TabSite], background: Background
+    stranded: tuple[Tab, TabSite, float], background: Background
 ) -> None:
-    """It came while the tab was frozen: what it says was true long before it is read."""
-    tab, place = background.stranded, background.stranded_site
-    wait_for(lambda: place.left() is None)
-    time.sleep(1)
+    """It came while the tab was frozen: what it says was true when it was asked for."""
+    tab, place, frozen = stranded
+    assert place.asked[-1].answer["state"] == "active"
+    background.wait(frozen + 11)
     tab.show()
-    tab.until("phase()", "ended", patience=2)
+    for _ in range(3):
+        tab.until(f"Math.abs(keeper().status().left - {place.left()}) < 1", patience=5)
+        time.sleep(0.5)
     tab.close()
 
 
@@ -279,7 +286,8 @@ def test_a_page_is_put_aside_and_comes_back(
     place = site("aside", 1800)
     tab = signed_in(browser, place)
     tab.go(f"{place.url}/another")
-    other = browser.tab(f"{place.url}/login")
+    other = browser.tab(place.url)
+    other.until("phase()", "active")
     tab.show()
     asked = len(place.asked)
     tab.back()
@@ -287,9 +295,7 @@ def test_a_page_is_put_aside_and_comes_back(
     assert tab.heard("Page.backForwardCacheNotUsed") == []
     wait_for(lambda: len(place.asked) > asked)
     assert place.asked[-1].name == "status"
-    tab.until("keeper().status().session", other.run("keeper().status().session"))
-    # Its channel is open again: what another tab learns is known here.
-    tab.run("keeper().addEventListener('change', () => { globalThis.changed = true; })")
+    # Its channel is open again: what another tab says is known here.
     other.run("keeper().logout()")
     tab.until("phase()", "ended", patience=1)
     assert tab.console() == []
@@ -324,30 +330,29 @@ JUMP = "{ const real = Date.now; Date.now = () => real() + 600_000; }"
 def test_after_a_sleep_the_server_is_asked_and_believed(
     browser: Chromium, site: Callable[..., TabSite]
 ) -> None:
-    place = site("slept", BRIEF)
+    """Here it says that no time has gone by: somebody has set the clock."""
+    place = site("slept", 1800)
     tab = signed_in(browser, place)
     asked = len(place.asked)
     tab.run(JUMP)
     wait_for(lambda: len(place.asked) > asked)
     assert place.asked[-1].name == "status"
+    tab.until("keeper().status().left > 1700")
     assert tab.run("logged('session-ended').length") == 0
-    assert tab.run("keeper().status().left") < BRIEF
     tab.close()
 
 
 def test_after_a_long_sleep_the_session_is_over(
     browser: Chromium, site: Callable[..., TabSite], background: Background
 ) -> None:
-    place = site("overslept", BRIEF)
+    place = site("overslept", 300, 3600, 60)
     tab = signed_in(browser, place)
-    tab.press()
-    wait_for(lambda: place.beats())
-    tab.press()
+    tab.press()  # too early for a heartbeat
     place.sleep(600)
     tab.run(JUMP)
     tab.until("phase()", "ended")
     assert tab.run("keeper().status().reason") == "idle"
-    assert place.beats(place.woken) == []
+    assert place.beats() == []
     tab.close()
 
 
@@ -362,7 +367,7 @@ def test_a_throttled_tab_warns_when_its_timers_may_run(background: Background) -
     late = error(tab, LEAD)
     wanted = background.may - background.due
     print(f"\nthrottled: the warning was {late:.1f} s late; its timers could run at {wanted:.1f} s")
-    assert wanted - 0.5 <= late <= wanted + 1.5
+    assert wanted - 2 <= late <= wanted + 2
 
 
 def test_the_background_was_throttled(background: Background) -> None:
