@@ -1,4 +1,4 @@
-"""`python -m tests.bench [requests | codecs]`: what a request costs, and what encoding does.
+"""`python -m tests.bench [requests | heartbeat | codecs]`: what each of them costs.
 
 Redis is started for it, in a folder of its own, and stopped at the end; `OPENCLAW_TEST_REDIS_URL`
 names one to use instead, of which an empty numbered database is taken. Without either the rows on
@@ -13,7 +13,7 @@ import runpy
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.bench import bench_requests
+from tests.bench import bench_heartbeat, bench_requests
 from tests.fresh import empty_database
 from tests.server_engines import REDIS
 from tests.servers import Servers
@@ -35,12 +35,15 @@ def a_redis() -> Iterator[str | None]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("only", nargs="?", choices=("requests", "codecs"))
+    parser.add_argument("only", nargs="?", choices=("requests", "heartbeat", "codecs"))
     only = parser.parse_args().only
     if only != "codecs":
         with a_redis() as url:
-            bench_requests.main(url)
-    if only != "requests":
+            if only != "heartbeat":
+                bench_requests.main(url)
+            if only != "requests":
+                bench_heartbeat.main(url)
+    if only in (None, "codecs"):
         runpy.run_module("tests.bench.bench_codecs", run_name="__main__")
 
 
