@@ -35,7 +35,8 @@ from .token import Token
 from .verdict import Standing, judge
 
 
-@dataclass(frozen=True, slots=True)
+# Never changed, but not frozen: one is made for each request, which would take twice as long.
+@dataclass(slots=True)
 class RequestInfo:
     """What the core may know of a request.
 
