@@ -5,62 +5,40 @@ Browser and server live on one clock that the test moves; it runs on with the re
 
 from __future__ import annotations
 
-import asyncio
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 
 import pytest
-import uvicorn
 from playwright.sync_api import Browser, Page, expect
 
 from examples.spa_app import WANTED, create_app
 from openclaw_middleware import SessionSettings
 from openclaw_middleware.testing.clients import set_clock
-from tests.examples.served import free_port
+from tests.live import Live
 
 IDLE = 1800
 
 
-class Site:
-    """The application on a port of its own, its clock ahead by what the test says."""
+class Site(Live):
+    """The application, its clock ahead by what the test says."""
 
     def __init__(self) -> None:
         self.ahead = 0.0
         settings = SessionSettings.for_tests(**WANTED)
         self.runtime = set_clock(settings, lambda: time.time() + self.ahead)
-        self.url = f"http://127.0.0.1:{(port := free_port())}"
-        config = uvicorn.Config(
-            create_app(settings), port=port, log_level="warning", lifespan="off"
-        )
-        self.server = uvicorn.Server(config)
-        self.thread = threading.Thread(target=self._run)
-
-    def _run(self) -> None:
-        with suppress(asyncio.CancelledError):
-            asyncio.run(self.server.serve())
-
-    def __enter__(self) -> Site:
-        self.thread.start()
-        while not self.server.started:
-            assert self.thread.is_alive()
-            time.sleep(0.01)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.server.should_exit = True
-        self.thread.join()
+        super().__init__(create_app(settings))
 
     def later(self, page: Page, seconds: float) -> None:
-        """Let time pass on both sides."""
+        """Let time pass on both sides; not under a request, which would count as activity then."""
+        self.settle()
         self.ahead += seconds
         page.clock.fast_forward(int(seconds * 1000))
 
 
 @pytest.fixture
 def site() -> Iterator[Site]:
-    with Site() as site:
+    site = Site()
+    with site:
         yield site
 
 
@@ -81,7 +59,7 @@ class TestInTheBrowser:
 
     def test_it_warns_and_stays(self, page: Page, site: Site) -> None:
         site.later(page, IDLE - 60)
-        expect(page.locator("#warning")).to_contain_text("Signed out in")
+        expect(page.locator("#warning")).to_be_visible()
         page.click("#stay")
         expect(page.locator("#warning")).to_be_hidden()
         site.later(page, IDLE - 200)
