@@ -106,6 +106,7 @@ def test_the_page_knows_what_a_first_status_would_say(anywhere: Page, path: str)
     told = json.loads(found["at-load"] or "")
     asked = anywhere.status(f"path={path}")
     assert asked.pop("status") == 200
+    assert asked.pop("nonce") is None, "which echoes a question"
     assert told == asked
     assert told["idle_left"] == (300 if path == "/admin/users" else 1800)
 
