@@ -8,6 +8,7 @@ the thread or the task, so that no verb and no client library has to hand it on.
 from __future__ import annotations
 
 import math
+import sys
 from contextvars import ContextVar, Token
 from time import monotonic
 
@@ -18,25 +19,35 @@ LEAST, MOST = 0.001, 86400.0
 _ends: ContextVar[float] = ContextVar("openclaw_store_deadline", default=math.inf)
 
 
-def begin(seconds: float) -> Token[float]:
+# With what was being handled at that moment.
+Begun = tuple[Token[float], BaseException | None]
+
+
+def begin(seconds: float) -> Begun:
     """Store work that may take `seconds` begins; hand the answer to `end`.
 
     Whatever end was set before does not count: it may be a stray one, which came along with a
     copied context.
     """
-    return _ends.set(monotonic() + seconds)
+    return _ends.set(monotonic() + seconds), sys.exception()
 
 
-def narrow(seconds: float) -> Token[float]:
+def narrow(seconds: float) -> Begun:
     """As `begin`, within the end that is set already."""
-    return _ends.set(min(_ends.get(), monotonic() + seconds))
+    return _ends.set(min(_ends.get(), monotonic() + seconds)), sys.exception()
 
 
-def end(begun: Token[float]) -> None:
+def end(begun: Begun) -> None:
     """The work is over."""
+    token, handled = begun
+    error = sys.exception()
+    if isinstance(error, GeneratorExit) and error is not handled:
+        # The work was abandoned, and its body is thrown away wherever the interpreter collects
+        # garbage: within a set of this very variable, a reset brings CPython 3.11 down.
+        return
     try:
-        _ends.reset(begun)
-    except ValueError:  # it was abandoned, and is now cleaned up from somewhere else
+        _ends.reset(token)
+    except ValueError:  # it is cleaned up from another context
         return
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextvars
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -148,3 +148,38 @@ def test_calls_with_little_time_left_do_not_open_the_breaker(
             request.finish()
     slow.fails = False
     assert browser.user() == "ada"
+
+
+def test_abandoned_work_leaves_the_context_alone() -> None:
+    """Its cleaning up may run anywhere, even while this variable is being set."""
+
+    def work(seconds: float) -> Steps[None]:
+        begun = deadline.begin(seconds)
+        try:
+            yield None
+        finally:
+            deadline.end(begun)
+
+    outer = deadline.begin(500)
+    abandoned = work(60)
+    next(abandoned)
+    inner = deadline.begin(5)
+    abandoned.close()
+    assert deadline.left() < 6
+    deadline.end(inner)
+    deadline.end(outer)
+
+
+def test_work_within_something_being_closed_ends_as_any_other() -> None:
+    def closing() -> Iterator[None]:
+        try:
+            yield
+        finally:
+            deadline.end(deadline.begin(5))
+
+    outer = deadline.begin(500)
+    stream = closing()
+    next(stream)
+    stream.close()  # type: ignore[attr-defined]  # a generator
+    assert deadline.left() > 400
+    deadline.end(outer)
