@@ -14,8 +14,9 @@ from .config import SessionSettings
 from .core import events as ev
 from .core.contract import Capabilities, Ended, Live, StoreStats
 from .core.events import Listener
-from .core.exchange import Exchange, RequestInfo
+from .core.exchange import Exchange
 from .core.record import EndReason, Record
+from .core.request import RequestInfo
 from .core.steps import Steps, adrive, drive
 from .driver import AsyncDriver, Driver
 from .errors import CodecError, SessionEnded

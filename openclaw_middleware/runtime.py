@@ -22,9 +22,10 @@ from .config import SessionSettings
 from .core.desk import Desk
 from .core.envelope import Sealer
 from .core.events import Events, Listener
-from .core.exchange import Exchange, RequestInfo
+from .core.exchange import Exchange
 from .core.keys import derive
 from .core.policy import Policy
+from .core.request import RequestInfo
 from .driver import AsyncDriver, Driver
 from .errors import MissingDependency
 from .heartbeat import Heartbeat

@@ -147,7 +147,8 @@ def test_django(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_a_session_can() -> None:
     """The names in the overview exist, and the calls mean what the comments say."""
-    from openclaw_middleware.core.exchange import Exchange, RequestInfo
+    from openclaw_middleware.core.exchange import Exchange
+    from openclaw_middleware.core.request import RequestInfo
     from openclaw_middleware.driver import AsyncDriver
 
     code, _ = blocks("A session")

@@ -40,9 +40,9 @@ from openclaw_middleware.config_checks import TOKEN_BYTES
 from openclaw_middleware.core import events as ev
 from openclaw_middleware.core.cookies import MAX_COOKIE
 from openclaw_middleware.core.desk import Desk
-from openclaw_middleware.core.exchange import RequestInfo
 from openclaw_middleware.core.policy import PRESETS
 from openclaw_middleware.core.record import Record
+from openclaw_middleware.core.request import RequestInfo
 from openclaw_middleware.core.token import Token, parse, user_tag
 from openclaw_middleware.runtime import Runtime, make_desk
 from openclaw_middleware.signing import SALT, TokenSigner

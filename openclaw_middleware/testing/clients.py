@@ -9,7 +9,8 @@ from __future__ import annotations
 from http.cookiejar import Cookie
 from typing import Any
 
-from ..core.exchange import Exchange, RequestInfo
+from ..core.exchange import Exchange
+from ..core.request import RequestInfo
 from ..errors import ConfigurationError
 from ..runtime import Runtime, register, runtime_of
 from ..session import Session

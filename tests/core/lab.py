@@ -12,7 +12,8 @@ from typing import Any
 
 from openclaw_middleware import Session, SessionSettings
 from openclaw_middleware.core.events import Event
-from openclaw_middleware.core.exchange import Exchange, RequestInfo
+from openclaw_middleware.core.exchange import Exchange
+from openclaw_middleware.core.request import RequestInfo
 from openclaw_middleware.driver import Driver
 from openclaw_middleware.runtime import make_desk
 from openclaw_middleware.stores.base import Store

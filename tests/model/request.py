@@ -13,8 +13,9 @@ from openclaw_middleware import Session
 from openclaw_middleware.core.commit import Commit
 from openclaw_middleware.core.contest import Contest
 from openclaw_middleware.core.events import ChangesDropped, Collided, Event
-from openclaw_middleware.core.exchange import Exchange, RequestInfo
+from openclaw_middleware.core.exchange import Exchange
 from openclaw_middleware.core.record import Record
+from openclaw_middleware.core.request import RequestInfo
 from openclaw_middleware.core.steps import Steps
 from openclaw_middleware.core.take import reload, take
 from openclaw_middleware.errors import ResponseStarted, StoreError

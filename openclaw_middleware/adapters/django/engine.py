@@ -15,7 +15,8 @@ from django.contrib.sessions.backends.base import CreateError, UpdateError
 from ...core.contract import Ended, Missing
 from ...core.cookies import MAX_COOKIE
 from ...core.desk import Desk
-from ...core.exchange import Exchange, RequestInfo
+from ...core.exchange import Exchange
+from ...core.request import RequestInfo
 from ...core.steps import Steps
 from ...core.token import Token
 from ...errors import LoginRefused, SessionEnded, StoreError

@@ -20,7 +20,8 @@ from django.http.response import HttpResponseBase
 
 from ...core.commit import Commit
 from ...core.events import logger
-from ...core.exchange import Exchange, RequestInfo
+from ...core.exchange import Exchange
+from ...core.request import RequestInfo
 from ...core.steps import adrive, drive
 from ...errors import SessionError
 from . import conf, identity
