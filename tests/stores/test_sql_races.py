@@ -121,13 +121,13 @@ class TestUncommittedLogin:
 class TestUncommittedLogOutEverywhere:
     def test_a_login_verified_before_is_refused(self, lab):
         record = lab.record()
-        steps = lab.other._end_user(record.tag, EndReason.REVOKED, None)
+        steps = lab.other._end_user(record.tag, EndReason.REVOKED, None, None)
         assert isinstance(lab.contend(steps, "create", record), Superseded)
         assert not isinstance(lab.store.load(record.id), Live)
 
     def test_so_is_a_succession(self, lab):
         old, new = lab.live(), lab.record()
-        steps = lab.other._end_user(old.tag, EndReason.REVOKED, None)
+        steps = lab.other._end_user(old.tag, EndReason.REVOKED, None, None)
         answer = lab.contend(steps, "succeed", old.id, old.version, new)
         assert isinstance(answer, Superseded | Ended), answer
         for record in (old, new):
