@@ -43,23 +43,30 @@ async def answer_heartbeat(runtime: Runtime, scope: Scope, receive: Receive) -> 
     answer = heartbeat.at_once(call)
     if answer is not None:
         return answer
-    body = await _body(receive)
-    if body is None:
+    try:
+        body = await _body(receive)
+    except EOFError:
+        return heartbeat.incomplete()
+    if len(body) > MAX_BODY:
         return heartbeat.too_large()
     cookies = b"; ".join([value for name, value in scope["headers"] if name == b"cookie"])
     exchange = runtime.passive_exchange(cookies.decode("latin-1"))
     return await adrive(heartbeat.serve(runtime.asynchronous, exchange, call, body))
 
 
-async def _body(receive: Receive) -> bytes | None:
-    """The request's body; None when it is too large."""
+async def _body(receive: Receive) -> bytes:
+    """The request's body, or so much of it that it is seen to be too large.
+
+    Raises:
+        EOFError: the client has left in the middle of it.
+    """
     body: bytes = b""
     while True:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            raise EOFError
         body += message.get("body", b"")
-        if len(body) > MAX_BODY:
-            return None
-        if not message.get("more_body", False):
+        if len(body) > MAX_BODY or not message.get("more_body", False):
             return body
 
 

@@ -92,6 +92,10 @@ class Heartbeat:
         """The answer to a body over `MAX_BODY` bytes."""
         return answer(413, "Content Too Large", f"a report has at most {MAX_BODY} bytes")
 
+    def incomplete(self) -> Answer:
+        """The answer to a body that ends too early; what it would have said is not made up."""
+        return answer(400, "Bad Request", "the body is not complete")
+
     def serve(self, driver: Any, x: Exchange, call: Call, body: bytes) -> Steps[Answer]:
         """Answer a call that is about the session."""
         try:
@@ -106,6 +110,9 @@ class Heartbeat:
             found.headers.append(("Vary", "Cookie"))
             found.headers.append(("Retry-After", RETRY_AFTER))
             found.headers.extend(("Set-Cookie", value) for value in cookies)
+        if call.name == "logout":
+            for farewell in self.farewells:
+                found.headers.extend(farewell())
         return found
 
     def _judge(self, driver: Any, x: Exchange, call: Call, report: Report) -> Steps[Answer]:
@@ -128,10 +135,7 @@ class Heartbeat:
             content = self.judgement(x, path) | nonce
             if ended:
                 content |= {"state": "ended", "reason": EndReason.SIGNED_OUT}
-            answered = self._answer(x, 200, content)
-            for farewell in self.farewells:
-                answered.headers.extend(farewell())
-            return answered
+            return self._answer(x, 200, content)
         extended = None
         if call.name == "heartbeat" and x.state.record is not None:
             extended = yield from self._beat(driver, x, report, path)
@@ -253,4 +257,4 @@ class Heartbeat:
 
 def key_of(record: Record) -> str:
     """The same in all tabs of a session and in no other, and no handle of it."""
-    return hashlib.blake2b(record.id.encode(), digest_size=12, person=b"heartbeat").hexdigest()
+    return hashlib.sha256(b"heartbeat:" + record.id.encode()).hexdigest()[:24]

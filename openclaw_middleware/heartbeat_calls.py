@@ -128,7 +128,7 @@ def report_of(body: bytes) -> Report:
         return Report()
     try:
         found = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise BadReport("the body is no JSON") from None
     if not isinstance(found, dict):
         raise BadReport("the body is no JSON object")

@@ -6,7 +6,7 @@ What is heard, and what to do while nothing can be heard, is the business of `wa
 from __future__ import annotations
 
 import asyncio
-import random
+import secrets
 from collections.abc import Callable
 from typing import Any
 
@@ -51,7 +51,7 @@ class Hearing:
                     self.hears = False
                     retry = FIRST_RETRY
                 self._deaf()
-                await asyncio.sleep(retry * random.uniform(0.5, 1))  # noqa: S311  # spreads load
+                await asyncio.sleep(retry * (0.5 + secrets.randbelow(500) / 1000))  # spreads load
                 retry = min(2 * retry, LAST_RETRY)
         finally:
             self.hears = False

@@ -47,9 +47,17 @@ def _answer(runtime: Runtime, environ: dict[str, Any]) -> Answer | None:
     answer = heartbeat.at_once(call)
     if answer is not None:
         return answer
+    chunked = "HTTP_TRANSFER_ENCODING" in environ
     length = environ.get("CONTENT_LENGTH") or "0"
     if not length.isdecimal() or int(length) > MAX_BODY:
         return heartbeat.too_large()
-    body = environ["wsgi.input"].read(int(length)) if int(length) else b""
+    if chunked and not environ.get("wsgi.input_terminated"):
+        return heartbeat.incomplete()
+    expected = MAX_BODY + 1 if chunked else int(length)
+    body = environ["wsgi.input"].read(expected) if expected else b""
+    if len(body) > MAX_BODY:
+        return heartbeat.too_large()
+    if not chunked and len(body) < expected:
+        return heartbeat.incomplete()
     exchange = runtime.passive_exchange(environ.get("HTTP_COOKIE", ""))
     return drive(heartbeat.serve(runtime.blocking, exchange, call, body))

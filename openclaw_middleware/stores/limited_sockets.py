@@ -17,12 +17,17 @@ class _Limited:
 
     __slots__ = ()
 
+    def _limit_wait(self: Any) -> None:
+        # Without a timeout nothing is waited for: somebody only looks whether there is anything.
+        if self.gettimeout() != 0:
+            self.settimeout(deadline.left())
+
     def recv(self: Any, *args: Any) -> Any:
-        self.settimeout(deadline.left())
+        self._limit_wait()
         return super().recv(*args)  # type: ignore[misc]  # of the class this is mixed into
 
     def recv_into(self: Any, *args: Any) -> Any:
-        self.settimeout(deadline.left())
+        self._limit_wait()
         return super().recv_into(*args)  # type: ignore[misc]  # as above
 
     def sendall(self: Any, *args: Any) -> Any:

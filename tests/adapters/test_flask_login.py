@@ -209,3 +209,12 @@ def test_signing_out_in_the_dialog_forgets_flask_logins_cookie_too(
     assert answer.json["reason"] == "signed_out"
     assert world.live() == []
     assert client.get("/").status_code == 302
+
+
+def test_signing_out_in_an_outage_forgets_it_too(world: World) -> None:
+    client = site(world, OPENCLAW={"ENABLE_HEARTBEAT": True}).test_client()
+    client.get("/remember/ada")
+    world.outage.down = True
+    assert client.post("/_session/logout", headers={"X-Session-Client": "1"}).status_code == 503
+    world.outage.down = False
+    assert client.get("/").status_code == 302

@@ -52,6 +52,8 @@ def wsgi_request(app: Any, call: Call, **environ: Any) -> Response:
         path=call.path, method=call.method, query_string=call.query, data=call.body or None
     ).get_environ()
     built.update({"HTTP_" + n.upper().replace("-", "_"): v for n, v in call.headers}, call=call)
+    if call.cut:
+        built["CONTENT_LENGTH"] = "15"
     built.update(environ)
     error: BaseException | None = None
     try:
@@ -159,6 +161,8 @@ async def asgi_request(app: Any, call: Call) -> Response:
     async def receive() -> dict[str, Any]:
         nonlocal asked
         asked += 1
+        if call.cut:
+            return {"type": "http.disconnect"}
         if asked > 1:  # a server has nothing more to say until the client leaves
             await asyncio.Event().wait()
         return {"type": "http.request", "body": call.body, "more_body": False}

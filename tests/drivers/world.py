@@ -58,7 +58,8 @@ def answer(handler: Handler | None, session: Callable[[], Session]) -> Reply:
 
 @dataclass(frozen=True)
 class Call:
-    """One request, as a runner is given it. Header names are lower-case."""
+    """One request, as a runner is given it. Header names are lower-case; `cut`: its client leaves
+    before the body has come."""
 
     handler: Handler | None
     method: str = "GET"
@@ -66,6 +67,7 @@ class Call:
     headers: tuple[tuple[str, str], ...] = ()
     query: str = ""
     body: bytes = b""
+    cut: bool = False
 
 
 @dataclass(frozen=True)

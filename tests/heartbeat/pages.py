@@ -45,12 +45,14 @@ class Page:
         handler: Handler | None = None,
         query: str = "",
         body: bytes = b"",
+        cut: bool = False,
     ) -> Response:
         """Send anything, with the browser's cookies, and keep what comes back."""
         if self.browser.header:
             headers = (*headers, ("cookie", self.browser.header))
         self.world.trips.reset()
-        response: Response = self.runner.request(Call(handler, method, path, headers, query, body))
+        call = Call(handler, method, path, headers, query, body, cut)
+        response: Response = self.runner.request(call)
         assert response.error is None, response.error
         self.browser.take(response)
         return response

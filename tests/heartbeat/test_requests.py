@@ -5,15 +5,17 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterator
+from io import BytesIO
 from typing import Any
 
 import pytest
 
 from openclaw_middleware.heartbeat_script import script
-from tests.drivers.runners import RUNNERS, Wsgi
-from tests.drivers.world import Response
+from tests.adapters.django.runner import DjangoRunner
+from tests.drivers.runners import RUNNERS, Wsgi, wsgi_request
+from tests.drivers.world import START, Call, Response
 
-from .pages import PREFIX, Page
+from .pages import OURS, PREFIX, Page
 
 CLIENT = ("x-session-client", "1")
 HERE = ("host", "localhost")
@@ -102,7 +104,16 @@ def test_status_may_be_read_in_the_address_bar_but_not_by_other_sites(page: Page
 
 @pytest.mark.parametrize(
     "body",
-    [b"[]", b"{", b'{"idle": "1"}', b'{"idle": true}', b'{"idle": NaN}', b'{"path": 1}', b"\xff"],
+    [
+        b"[]",
+        b"{",
+        b'{"idle": "1"}',
+        b'{"idle": true}',
+        b'{"idle": NaN}',
+        b'{"path": 1}',
+        b"\xff",
+        b"[" * 1024,
+    ],
 )
 def test_what_no_page_of_ours_sends_is_refused(page: Page, body: bytes) -> None:
     page.world.clock.advance(1000)
@@ -156,3 +167,38 @@ def test_the_script_is_kept_for_good_under_its_own_version(page: Page) -> None:
     for version, wanted in ((script().version, "public, max-age=31536000, immutable"), ("x", None)):
         answer = page.send("GET", f"{PREFIX}client.js", query=f"v={version}", headers=())
         assert answer.one("cache-control") == (wanted or "public, no-cache")
+
+
+def test_a_body_that_ends_too_early_is_not_made_up(page: Page) -> None:
+    """It would have said how long nobody was there."""
+    page.world.clock.advance(1000)
+    before = page.world.contents()
+    if page.runner.name == "django-asgi":
+        return  # Django answers nobody who has left
+    answer = page.send("POST", f"{PREFIX}heartbeat", cut=True)
+    assert (answer.status, page.world.contents()) == (400, before)
+
+
+def test_a_body_without_a_length() -> None:
+    for runner, terminated, status in (
+        (Wsgi, True, 200),
+        (Wsgi, False, 400),
+        (DjangoRunner, True, 400),
+    ):
+        page = Page(runner)
+        page.visit(lambda session: session.login("ada"))
+        page.world.clock.advance(1000)
+        headers = (*OURS, ("cookie", page.browser.header), ("transfer-encoding", "chunked"))
+        call = Call(None, "POST", f"{PREFIX}heartbeat", headers)
+        body = BytesIO(b'{"idle": 900}')
+        environ = {"wsgi.input": body, "CONTENT_LENGTH": "", "wsgi.input_terminated": terminated}
+        answer = wsgi_request(page.runner.app, call, **environ)
+        assert answer.status == status, runner
+        assert page.world.contents()[0]["active"] == START + (100 if status == 200 else 0)
+        page.runner.close()
+
+
+def test_a_large_body_without_a_length_is_not_kept(page: Page) -> None:
+    headers = (*OURS, ("transfer-encoding", "chunked"))
+    answer = page.send("POST", f"{PREFIX}lost", headers=headers, body=b"x" * 5000)
+    assert answer.status in (400, 413)
