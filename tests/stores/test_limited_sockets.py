@@ -112,3 +112,14 @@ def test_it_is_the_same_socket_and_limited_once(ends):
     assert type(ours) is kind
     ends[1].sendall(b"!")
     assert ours.recv(1) == b"!"
+
+
+@pytest.mark.parametrize("how", ["recv", "recv_into"])
+def test_who_only_looks_does_not_wait(ends, how):
+    """So do clients before they use a pooled connection."""
+    ours, _ = ends
+    ours.settimeout(0)
+    begun = deadline.begin(TIMEOUT)
+    with pytest.raises((BlockingIOError, ssl.SSLWantReadError)):
+        ours.recv(1) if how == "recv" else ours.recv_into(bytearray(1))
+    deadline.end(begun)
