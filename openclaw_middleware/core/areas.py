@@ -56,7 +56,7 @@ class Areas:
     """Path prefixes and what is asked below them; the longest prefix wins.
 
     A prefix ends at a slash or at the end of the path, and paths are compared as they are, like
-    those of routes.
+    those of routes, and with several slashes taken for one; either may match.
 
     Args:
         policies: by prefix; None where nothing more is asked than elsewhere.
@@ -79,16 +79,10 @@ class Areas:
 
     def of(self, path: str) -> Policy | None:
         """The policy of the area a path lies in, None outside of all."""
-        found = self._longest(path)
-        if found is None and "//" in path:
-            # There are routers that take several slashes for one.
-            found = self._longest(_SLASHES.sub("/", path))
-        return found
-
-    def _longest(self, path: str) -> Policy | None:
-        whole = f"{path}/"
+        # There are routers that take several slashes for one, and others that do not.
+        spellings = {f"{path}/", _SLASHES.sub("/", f"{path}/")} if "//" in path else {f"{path}/"}
         for prefix, policy in self._longest_first:
-            if whole.startswith(prefix):
+            if any(each.startswith(prefix) for each in spellings):
                 return policy
         return None
 

@@ -66,14 +66,22 @@ def signed_in(lab: Lab, **data: Any) -> Browser:
         ("/admin/keys", "sudo"),
         ("/admin/keys/1", "sudo"),
         ("//admin", "strict"),
-        ("/admin//keys", "strict"),
-        ("/admin//login", "strict"),
+        ("/admin//keys", "sudo"),
+        ("/admin//login", None),
         ("/x/admin", None),
     ],
 )
 def test_the_longest_prefix_wins(path: str, name: str | None) -> None:
     areas = Lab(policies=STRICT, policy_paths=PATHS).desk.rules.areas
     assert areas.of(path) == (None if name is None else STRICT[name])
+
+
+@pytest.mark.parametrize("path", ["//admin/x", "//admin", "/admin//x", "///admin///x", "/admin/x"])
+def test_a_prefix_for_everything_hides_no_longer_one_from_more_slashes(path: str) -> None:
+    day, strict = Policy(3600, 86400), Policy(300, 3600)
+    areas = Areas({"/": day, "/admin": strict})
+    assert areas.of(path) is strict
+    assert areas.of("//x//admin") is day
 
 
 def test_a_slash_at_the_end_of_a_prefix_changes_nothing() -> None:
