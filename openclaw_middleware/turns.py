@@ -6,7 +6,6 @@ One body for both colours; the lock itself is the driver's.
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -28,7 +27,7 @@ class Turns:
     lock: Any
     users: int = 0
     _holder: Exchange | None = None
-    _answered_at: float = -math.inf
+    _silent: tuple[float, float] = (0.0, 0.0)
 
     def begin(self, x: Exchange) -> None:
         """It is this exchange's turn."""
@@ -37,14 +36,20 @@ class Turns:
     def end(self, x: Exchange) -> None:
         """Its turn is over; the lock is still held."""
         self._holder = None
-        self._answered_at = max(self._answered_at, x.answered_at)
+        since, until = x.silent
+        before, ended = self._silent
+        if since < until and before < ended:
+            # Nobody has been answered in between.
+            since = min(before, since)
+        self._silent = since, until
 
     def wait(self, x: Exchange, acquire: Callable[[float], Any]) -> Steps[bool]:
         """Wait for the lock; False when one must go on without it.
 
         While the store answers those in front, the wait is bounded by the commit deadline, as
-        conflicts are. While it is silent to them, the wait is store work of this request as well:
-        writers on a store that answers nobody fail together, not one timeout after the other.
+        conflicts are. While a call of theirs is without an answer, the wait is store work of this
+        request as well: writers on a store that answers nobody fail together, not one timeout
+        after the other. What they do between their calls is not the store's time.
 
         Args:
             acquire: takes the lock within a number of seconds, in the driver's colour, or not.
@@ -54,7 +59,7 @@ class Turns:
         got = False
         while True:
             now = clock()
-            silence = now - max(began, self._last_answer())
+            silence = self._silence(began, now)
             left = rules.store_timeout - x.spent - silence
             patience = min(left, rules.commit_deadline - (now - began), threading.TIMEOUT_MAX)
             if got or patience <= 0:
@@ -62,9 +67,14 @@ class Turns:
                 return got
             got = yield acquire(patience)
 
-    def _last_answer(self) -> float:
+    def _silence(self, began: float, now: float) -> float:
+        """For how many seconds of the wait the store has answered nobody."""
+        spans = [self._silent]
+        # Second, so that a turn ending just now is not counted twice.
         holder = self._holder
-        return self._answered_at if holder is None else max(self._answered_at, holder.answered_at)
+        if holder is not None:
+            spans.append(holder.silent)
+        return sum(max(0.0, min(until, now) - max(since, began)) for since, until in spans)
 
 
 @dataclass(slots=True)

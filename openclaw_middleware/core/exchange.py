@@ -7,6 +7,7 @@ Bodies are generators; drivers run them in their colour. No framework, no engine
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from ..errors import (
@@ -45,7 +46,8 @@ class Exchange(Outgoing):
         closed: the request failed; nothing more is written for it.
         trips: how many store calls were made.
         spent: seconds of the store's time used up so far, waiting for one's turn included.
-        answered_at: when the store last answered; of the desk's monotonic clock.
+        silent: from when to when the store last left this request without an answer, of the
+            desk's monotonic clock; empty once it has answered, endless during a call.
     """
 
     def __init__(self, desk: Desk, request: RequestInfo) -> None:
@@ -57,7 +59,7 @@ class Exchange(Outgoing):
         self.began = desk.monotonic()
         self.trips = 0
         self.spent = 0.0
-        self.answered_at = self.began
+        self.silent = (self.began, self.began)
         self.failure: StoreError | None = None
         self.demanded: ReauthenticationRequired | None = None
         self.started = False
@@ -137,6 +139,7 @@ class Exchange(Outgoing):
         began = self.desk.monotonic()
         self.breaker.check(verb, began)
         self.trips += 1
+        self.silent = began, math.inf
         try:
             begun = deadline.begin(left)
             try:
@@ -145,6 +148,7 @@ class Exchange(Outgoing):
                 deadline.end(begun)
                 ended = self.desk.monotonic()
                 self.spent += ended - began
+                self.silent = began, ended
         except StoreError as error:
             # One that had little time left to begin with says little about the store.
             if left >= timeout / 2 or ended - began < left:
@@ -152,7 +156,7 @@ class Exchange(Outgoing):
             self.emit(ev.StoreFailed(operation=verb, error=str(error)))
             raise
         self.breaker.answered()
-        self.answered_at = ended
+        self.silent = ended, ended
         now = getattr(answer, "now", None)
         if now is not None:
             self._clock = (now, ended)

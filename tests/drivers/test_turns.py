@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from openclaw_middleware.core.steps import drive
-from openclaw_middleware.testing import Clock
+from openclaw_middleware import StoreUnavailable
+from openclaw_middleware.core.steps import Steps, drive
+from openclaw_middleware.driver import Driver
+from openclaw_middleware.testing import Clock, Fault, wrap
 from openclaw_middleware.turns import AllTurns, Turns
+
+from ..core.lab import Lab
 
 STORE_TIMEOUT, COMMIT_DEADLINE = 1.0, 5.0
 
@@ -30,7 +35,25 @@ class Queue:
     def exchange(self, spent: float = 0.0) -> Any:
         rules = SimpleNamespace(store_timeout=STORE_TIMEOUT, commit_deadline=COMMIT_DEADLINE)
         desk = SimpleNamespace(monotonic=self.clock)
-        return SimpleNamespace(desk=desk, rules=rules, spent=spent, answered_at=self.clock())
+        x = SimpleNamespace(desk=desk, rules=rules, spent=spent)
+        self.answer(x)
+        return x
+
+    def answer(self, x: Any) -> None:
+        x.silent = self.clock(), self.clock()
+
+    def ask(self, x: Any) -> None:
+        x.silent = self.clock(), math.inf
+
+    def fail(self, x: Any) -> None:
+        x.silent = x.silent[0], self.clock()
+
+    def asking(self) -> Any:
+        """One whose turn it is, in its first call."""
+        x = self.exchange()
+        self.turns.begin(x)
+        self.ask(x)
+        return x
 
     def _acquire(self, seconds: float) -> bool:
         assert seconds > 0
@@ -49,7 +72,7 @@ class Queue:
 
 def test_a_silent_store_is_waited_for_as_long_as_one_call_of_ones_own() -> None:
     queue = Queue(lambda: False)
-    queue.turns.begin(queue.exchange())
+    queue.asking()
     x = queue.exchange(spent=0.3)
     got, waited = queue.wait(x)
     assert not got
@@ -61,11 +84,11 @@ def test_while_the_store_answers_those_in_front_the_commit_deadline_counts() -> 
     front: Any = None
 
     def answered() -> None:
-        front.answered_at = queue.clock()
+        queue.answer(front)
+        queue.ask(front)
 
     queue = Queue(answered)
-    front = queue.exchange()
-    queue.turns.begin(front)
+    front = queue.asking()
     x = queue.exchange()
     got, waited = queue.wait(x)
     assert not got, "it goes on without"
@@ -77,13 +100,12 @@ def test_the_turn_of_one_who_was_answered_costs_nothing() -> None:
     def over() -> bool:
         if queue.clock() < 1000.7:
             return False
-        front.answered_at = queue.clock()
+        queue.answer(front)
         queue.turns.end(front)
         return True
 
     queue = Queue(over)
-    front = queue.exchange()
-    queue.turns.begin(front)
+    front = queue.asking()
     x = queue.exchange()
     got, waited = queue.wait(x)
     assert got
@@ -95,12 +117,12 @@ def test_the_turn_of_one_who_was_not_answered_is_charged() -> None:
     def over() -> bool:
         if queue.clock() < 1000.7:
             return False
+        queue.fail(front)
         queue.turns.end(front)
         return True
 
     queue = Queue(over)
-    front = queue.exchange()
-    queue.turns.begin(front)
+    front = queue.asking()
     x = queue.exchange()
     got, _ = queue.wait(x)
     assert got
@@ -112,18 +134,89 @@ def test_silence_is_counted_from_the_last_answer_to_anybody_in_front() -> None:
     first: Any = None
 
     def change() -> None:
-        if first.answered_at < queue.clock() and 1000.35 < queue.clock() < 1000.45:
-            first.answered_at = queue.clock()
+        if first.silent[1] == math.inf and 1000.35 < queue.clock() < 1000.45:
+            queue.answer(first)
             queue.turns.end(first)
-            queue.turns.begin(second)
+            queue.asking()
 
     queue = Queue(change)
-    first, second = queue.exchange(), queue.exchange()
-    queue.turns.begin(first)
+    first = queue.asking()
     x = queue.exchange()
     got, waited = queue.wait(x)
     assert not got
     assert waited == pytest.approx(1.4)
+
+
+def test_time_spent_outside_the_store_is_nobodys_silence() -> None:
+    """A slow listener of events in front: the store owes nobody an answer."""
+    queue = Queue(lambda: queue.clock() > 1002.95)
+    front = queue.asking()
+    queue.answer(front)
+    x = queue.exchange()
+    got, waited = queue.wait(x)
+    assert got
+    assert waited == pytest.approx(3.0)
+    assert x.spent == 0.0
+
+
+def test_a_call_is_silence_only_from_its_beginning() -> None:
+    """Two seconds outside the store, then a call that is not answered."""
+
+    def change() -> None:
+        if front.silent[1] != math.inf and queue.clock() > 1001.95:
+            queue.ask(front)
+
+    queue = Queue(change)
+    front = queue.asking()
+    queue.answer(front)
+    x = queue.exchange()
+    got, waited = queue.wait(x)
+    assert not got
+    assert waited == pytest.approx(3.0)
+
+
+def test_failures_one_after_the_other_are_one_silence() -> None:
+    """The first in front gives up at 0.4, the next goes on asking: the third waits until 1.0."""
+
+    def change() -> None:
+        if first.silent[1] == math.inf and queue.clock() > 1000.35:
+            queue.fail(first)
+            queue.turns.end(first)
+            queue.asking()
+
+    queue = Queue(change)
+    first = queue.asking()
+    x = queue.exchange()
+    got, waited = queue.wait(x)
+    assert not got
+    assert waited == pytest.approx(1.0)
+
+
+def test_an_exchange_is_silent_during_a_call_and_after_one_that_failed() -> None:
+    lab = Lab()
+    seen: list[tuple[float, float]] = []
+
+    class Slow(Fault):
+        def around(self, operation: str, call: Callable[[], Any]) -> Steps[Any]:
+            seen.append(request.x.silent)
+            lab.clock.advance(0.2)
+            if operation == "save":
+                raise StoreUnavailable("out of reach")
+            answer = yield call()
+            return answer
+
+    browser = lab.browser()
+    browser.visit(n=0)
+    lab.driver = Driver(wrap(lab.store, Slow()))
+    began = lab.clock()
+    request = browser.request(load=False)
+    lab.driver.load(request.x)
+    assert request.x.silent == (lab.clock(), lab.clock())
+    request.session["n"] = 1
+    with pytest.raises(StoreUnavailable):
+        request.finish()
+    assert seen == [(began, math.inf), (began + 0.2, math.inf)]
+    assert request.x.silent == (began + 0.2, lab.clock())
 
 
 def test_nothing_is_waited_for_when_all_time_is_used_up() -> None:
