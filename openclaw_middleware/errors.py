@@ -124,7 +124,8 @@ class StoreUnavailable(StoreError):
 
 
 class StoreConflict(StoreError):
-    """Other writers won every attempt until the commit deadline; nothing of ours was written."""
+    """Other writers won every attempt until the commit deadline, and nothing of ours was written;
+    or a save whose answer was lost more than 25 s ago is given up, written or not."""
 
 
 class CodecError(SessionError):

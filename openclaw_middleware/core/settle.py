@@ -6,15 +6,20 @@ Either it is sent again, or, when the request has failed, it is given up.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
-from ..errors import LoginRefused, SessionEnded, StoreError
+from ..errors import LoginRefused, SessionEnded, StoreConflict, StoreError
 from . import events as ev
 from .contest import refresh
 from .exchange import Exchange
 from .saving import Saving
 from .state import State
 from .steps import Steps
+from .unanswered import Unanswered
+
+# Seconds. Stores know a repeated write for 30 s; the time its two calls take is within the rest.
+KNOWN_FOR = 25.0
 
 
 def settle(x: Exchange, pause: Callable[[float], Any]) -> Steps[None]:
@@ -22,17 +27,26 @@ def settle(x: Exchange, pause: Callable[[float], Any]) -> Steps[None]:
 
     Raises:
         StoreUnavailable, StoreConflict: it is still not known what became of it.
+        StoreConflict: a save so long ago that it might be written twice is given up, as well; what
+            was done since stays, unwritten. Where somebody logged out since, that goes on.
         LoginRefused, SessionEnded: it did not take place.
     """
     state = x.state
     lost = state.unanswered
     if lost is None:
         return
+    if lost.draft is None and x.desk.monotonic() - lost.since > KNOWN_FOR:
+        _too_late(x, state, lost)
+        return
     x.state = lost.state
     try:
         yield from Saving(x, pause, lost.state.data.changed()).again(lost)
     except StoreError:
-        state.unanswered = x.state.unanswered or lost
+        still = x.state.unanswered or lost
+        if still.sent.write_id == lost.sent.write_id:
+            # The store remembers it from the first time on.
+            still = replace(still, since=lost.since)
+        state.unanswered = still
         x.state = state
         raise
     except LoginRefused:
@@ -43,6 +57,26 @@ def settle(x: Exchange, pause: Callable[[float], Any]) -> Steps[None]:
         _go_on(x, state)
         raise
     _go_on(x, state)
+
+
+def _too_late(x: Exchange, state: State, lost: Unanswered) -> None:
+    # As if it had not been stored: if it was, the next write conflicts and is merged.
+    x.state = lost.state
+    _go_on(x, state)
+    x.emit(
+        ev.ChangesDropped(
+            session_id=lost.sent.id,
+            user_id=lost.sent.user_id,
+            cause="the store's answer was lost too long ago",
+            keys=tuple(lost.state.data.changed()),
+        )
+    )
+    if state.ending is None:
+        raise StoreConflict(
+            f"a save of session {lost.sent.id} was left without an answer more than "
+            f"{KNOWN_FOR:g} s ago; it is not sent again, as it might be written twice",
+            operation="save",
+        )
 
 
 def _go_on(x: Exchange, state: State) -> None:

@@ -27,6 +27,7 @@ class Unanswered:
         data: its data.
         ground: what was to be changed or replaced; None: nothing, the record is new.
         draft: the new identity; None for a mere save.
+        since: when its first answer was lost, of the desk's monotonic clock.
     """
 
     state: State
@@ -34,6 +35,7 @@ class Unanswered:
     data: dict[str, Any]
     ground: Record | None
     draft: Draft | None
+    since: float
 
 
 def assume(
@@ -53,4 +55,4 @@ def assume(
     held.rebase(data, lambda: read()[0])
     version = sent.version if draft is not None else sent.version + 1
     state.stand_on(replace(sent, version=version), read, held)
-    state.unanswered = Unanswered(before, sent, data, ground, draft)
+    state.unanswered = Unanswered(before, sent, data, ground, draft, x.desk.monotonic())

@@ -11,7 +11,13 @@ from typing import Any
 
 import pytest
 
-from openclaw_middleware import EndReason, LoginSuperseded, SessionLimitReached, StoreUnavailable
+from openclaw_middleware import (
+    EndReason,
+    LoginSuperseded,
+    SessionLimitReached,
+    StoreConflict,
+    StoreUnavailable,
+)
 from openclaw_middleware.core import events as ev
 from openclaw_middleware.core.steps import Steps
 from openclaw_middleware.driver import Driver
@@ -152,6 +158,47 @@ def test_it_may_fail_again(lab: Lab, fate: str) -> None:
     request.finish()
 
     assert browser.data() == {"log": [1, 2, 3], "other": 2}
+
+
+@fates
+@pytest.mark.parametrize("tried", [False, True])
+def test_after_half_a_minute_it_is_given_up(lab: Lab, fate: str, tried: bool) -> None:
+    """Stores would not know it any more. What was done since is written by the next save, also
+    where another attempt failed in between."""
+    browser = signed_in(lab, log=[], n=0)
+    request = begin(browser, fate, "save")
+    request.x.started = True
+    request.session["log"].append(1)
+    fail(request.session.save)
+    if tried:
+        lab.clock.advance(20)
+        request.session._blocking = Driver(wrap(lab.store, FATES[fate]("save")))
+        fail(request.session.save)
+    # Where the first was refused, the numbers of the versions are the same in the end.
+    browser.visit(other=1)
+    lab.clock.advance(6 if tried else 26)
+    request.session["log"].append(2)
+    with pytest.raises(StoreConflict, match="25 s"):
+        request.session.save()
+    assert [event.keys for event in lab.told(ev.ChangesDropped)] == [("log",)]
+    request.session.save()
+
+    assert browser.data() == {"log": [1, 2] if fate == "lost" else [2], "n": 0, "other": 1}
+
+
+@fates
+def test_a_logout_long_after_it_is_final(lab: Lab, fate: str) -> None:
+    """A save given up for its age does not keep the session alive."""
+    browser = signed_in(lab, log=[])
+    request = begin(browser, fate, "save")
+    request.session["log"].append(1)
+    fail(request.session.save)
+    lab.clock.advance(26)
+    request.session.logout()
+    request.finish()
+
+    assert browser.twin().user() is None
+    assert lab.store.sessions_of(lab.desk.tag("ada")).records == ()
 
 
 @fates
