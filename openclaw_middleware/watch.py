@@ -106,7 +106,8 @@ class Watch:
                 logger.warning("session %s was used, but not touched: %s", watched.record.id, error)
 
     def _forget(self, watched: Watched) -> None:
-        del self._sessions[watched.record.id]
+        if self._sessions.get(watched.record.id) is watched:
+            del self._sessions[watched.record.id]
         self._hinted.pop(watched, None)
         self._round.pop(watched, None)
 
@@ -157,14 +158,19 @@ class Watch:
             self._wake.clear()
             if loop.time() >= tick:
                 tick = loop.time() + self._gather()
-            self._asked = [loop.create_task(self._judge(each)) for each in self._next()]
+            batch = self._next()
+            self._asked = [loop.create_task(self._judge(each)) for each in batch]
             if not self._asked:
                 with suppress(TimeoutError):
                     async with asyncio.timeout_at(tick):
                         await self._wake.wait()
                 continue
             await asyncio.wait(self._asked)
-            if not all(task.result() for task in self._asked):
+            answers = zip(batch, self._asked, strict=True)
+            failed = [watched for watched, task in answers if not task.result()]
+            if failed:
+                self._postpone(failed)
+            if len(failed) == len(batch):
                 self._give_up_round()
                 tick = loop.time() + self._interval
 
@@ -196,14 +202,20 @@ class Watch:
                 some[watched] = None
         return list(some)
 
+    def _postpone(self, failed: list[Watched]) -> None:
+        """Ask again in the next round, behind all the others, which may do better."""
+        for watched in failed:
+            if self._sessions.get(watched.record.id) is watched:
+                self._sessions[watched.record.id] = self._sessions.pop(watched.record.id)
+        self._come_round(self._interval)
+
     def _give_up_round(self) -> None:
-        """The store is away: that ends no session, but none outlives its absolute deadline."""
+        """The store is away: that ends no session, but none outlives its absolute deadline. What
+        was hinted at is asked about all the same."""
         waiting = [*self._hinted, *self._round]
-        self._hinted.clear()
         self._round.clear()
         for watched in waiting:
             self._without_store(watched)
-        self._come_round(self._interval)
 
     def _without_store(self, watched: Watched) -> None:
         if watched.holders and self._desk.monotonic() >= watched.absolute:
@@ -212,17 +224,20 @@ class Watch:
     async def _judge(self, watched: Watched) -> bool:
         """Look at the record, writing activity down on the way; False when the store is away."""
         try:
-            found = await self._follow(watched.record, await self._look(watched))
+            self._conclude(watched, await self._follow(watched.record, await self._look(watched)))
         except Exception as error:
             if not isinstance(error, StoreError):
                 logger.exception("session %s cannot be looked at", watched.record.id)
             self._without_store(watched)
             return False
+        return True
+
+    def _conclude(self, watched: Watched, found: Loaded) -> None:
         if not watched.holders:
-            return True
+            return
         if not isinstance(found, Live):
             self._end(watched, found.reason if isinstance(found, Ended) else EndReason.GONE)
-            return True
+            return
         record, rules = found.record, self._desk.rules
         if found.now >= rules.not_after(record):
             late = found.now >= record.started + rules.limits_of(record).absolute
@@ -231,7 +246,6 @@ class Watch:
             if record.id != watched.record.id:
                 watched = self._move(watched, record)
             watched.see(record, found.now, self._desk)
-        return True
 
     async def _look(self, watched: Watched) -> Loaded:
         record, now = watched.record, self._desk.monotonic()
@@ -282,8 +296,11 @@ class Watch:
         self._forget(watched)
         holders, watched.holders = watched.holders, set()
         for holder in holders:
-            del self._held[holder]
-            holder.session_ended(reason)
+            self._held.pop(holder, None)
+            try:
+                holder.session_ended(reason)
+            except Exception:  # the others have to be told, and the next sessions asked about
+                logger.exception("a holder of session %s failed at its end", watched.record.id)
 
 
 class Watches:

@@ -20,7 +20,7 @@ from openclaw_middleware.stores.base import AsyncStore, Heard, StoreOptions
 from openclaw_middleware.stores.memory import AsyncMemoryStore
 from openclaw_middleware.testing import Clock, Counting, Gate, wrap
 from openclaw_middleware.testing.conformance_bench import Bench
-from openclaw_middleware.watch import SAFETY, Watch, Watches
+from openclaw_middleware.watch import SAFETY, TOGETHER, Watch, Watches
 from tests.sockets.test_activity import Away
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -113,6 +113,17 @@ class Lab:
         watch.join(holder, record, self.clock(), used=False)
         await self.calm(watch)
         return holder
+
+    def break_for(self, records: list[Record]) -> None:
+        """From now on these cannot be loaded."""
+        load, broken = self.memory.load, {record.id for record in records}
+
+        async def sometimes(session_id: str) -> Any:
+            if session_id in broken:
+                raise StoreUnavailable("its shard is down")
+            return await load(session_id)
+
+        self.memory.load = sometimes  # type: ignore[method-assign]
 
     async def calm(self, watch: Watch) -> None:
         await until(lambda: watch._hearing.hears or self.memory.refuses)
@@ -414,6 +425,55 @@ class TestOutage:
         await until(lambda: all(holder.told for holder in holders))
         assert {reason for holder in holders for reason in holder.told} == {EndReason.ABSOLUTE}
         assert lab.away.refused < 10
+
+    @pytest.mark.parametrize("broken", [1, 2 * TOGETHER])
+    async def test_sessions_that_cannot_be_asked_about_hold_up_no_others(
+        self, lab: Lab, broken: int
+    ) -> None:
+        """However many come first."""
+        lab.memory.loses = True
+        watch = lab.watch(interval=0.02)
+        records = [await lab.record(f"user{n}") for n in range(broken + 6)]
+        holders = [await lab.held(watch, record) for record in records]
+        lab.break_for(records[:broken])
+        await lab.memory.end(records[-1].id, EndReason.REVOKED)
+        await until(lambda: holders[-1].told)
+        assert [holder.told for holder in holders[:-1]] == [[]] * (len(holders) - 1)
+
+    async def test_hints_are_not_lost_with_those_that_fail(self, lab: Lab) -> None:
+        watch = lab.watch()  # no round comes to help
+        records = [await lab.record(f"user{n}") for n in range(TOGETHER + 6)]
+        holders = [await lab.held(watch, record) for record in records]
+        lab.break_for(records[:TOGETHER])
+        for record in records:
+            await lab.memory.end(record.id, EndReason.REVOKED)
+        await until(lambda: all(holder.told for holder in holders[TOGETHER:]))
+        assert [holder.told for holder in holders[:TOGETHER]] == [[]] * TOGETHER
+
+    @pytest.mark.parametrize("away", [False, True])
+    async def test_a_holder_that_fails_at_the_end_stops_nothing(
+        self, lab: Lab, caplog: pytest.LogCaptureFixture, away: bool
+    ) -> None:
+        watch = lab.watch(interval=0.02)
+        limits = {"idle_timeout": 1000.0, "absolute_timeout": 1000.0}
+        first, other = await lab.record(**limits), await lab.record("bob")
+        failing, second = await lab.held(watch, first), await lab.held(watch, first)
+        holder = await lab.held(watch, other)
+
+        def fail(reason: EndReason) -> None:
+            raise RuntimeError("no end")
+
+        failing.session_ended = fail  # type: ignore[method-assign]
+        if away:
+            lab.away.on = True
+            lab.clock.advance(1000)
+        else:
+            await lab.memory.end(first.id, EndReason.REVOKED)
+        await until(lambda: second.told)
+        assert "no end" in caplog.text
+        lab.away.on = False
+        await lab.memory.end(other.id, EndReason.REVOKED)
+        await until(lambda: holder.told)
 
     async def test_an_error_that_is_nobodys_stops_nothing(
         self, lab: Lab, caplog: pytest.LogCaptureFixture
