@@ -72,7 +72,7 @@ class State:
         custom_idle: seconds, the session's own idle limit where the policy is a custom one.
         custom_absolute: seconds from the start of the request to its own fixed end, if any.
         unanswered: a write that may have taken place; it is sent again before any other.
-        taking: key, value and record of a `take` that may have taken place.
+        taking: value and record, by key, of each `take` that may have taken place.
         users, end_others: wishes about other sessions; they outlive changes of identity.
         judged: how the record fell short of the request's area when it was loaded, or None.
     """
@@ -117,7 +117,7 @@ class State:
         self.keep_alive = False
         self.save_empty = False
         self.unanswered: Unanswered | None = None
-        self.taking: tuple[str, Any, Record] | None = None
+        self.taking: dict[str, tuple[Any, Record]] = {}
         self.users: list[UserIntent] = []
         self.end_others: list[tuple[str, str]] = []
         self.judged: Lapse | None = None

@@ -42,11 +42,11 @@ def take(x: Exchange, key: str, default: Any, contest: Contest) -> Steps[Any]:
         value = data.data[key]
         data.delete(key)
         return value
-    again, state.taking = state.taking, None
+    again = state.taking.pop(key, None)
     while True:
-        if again is not None and again[0] == key:
+        if again is not None and again[1].id == record.id:
             # Its answer was lost: the store knows it by its write id.
-            _, value, taken = again
+            value, taken = again
             again = None
         else:
             stored = _content(x, record)
@@ -64,10 +64,14 @@ def take(x: Exchange, key: str, default: Any, contest: Contest) -> Steps[Any]:
                 not_after=x.rules.write_until(record),
             )
         except StoreUnavailable:
-            state.taking = key, value, taken
+            state.taking[key] = value, taken
             raise
         if isinstance(result, Saved):
-            refresh(x, replace(taken, version=result.version))
+            if result.version > record.version:
+                refresh(x, replace(taken, version=result.version))
+            else:
+                # It took place before what this request knows by now.
+                refresh(x, record)
             return value
         if not isinstance(result, Conflict):
             x.withhold()

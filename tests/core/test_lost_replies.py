@@ -369,6 +369,51 @@ def test_a_value_whose_taking_got_lost_is_taken_by_trying_again(lab: Lab, fate: 
     assert browser.data() == {"keep": 1, "other": 1}
 
 
+@fates
+@pytest.mark.parametrize("between", ["take", "save", "nothing"])
+def test_each_value_whose_taking_got_lost_waits_for_its_own_key(
+    lab: Lab, fate: str, between: str
+) -> None:
+    """Another key is taken, or something else is saved, before the first is tried again."""
+    browser = signed_in(lab, code="c", ticket="t", keep=1)
+    request = begin(browser, fate, "save")
+    with pytest.raises(StoreUnavailable):
+        request.session.take("code")
+    if between == "take":
+        assert request.session.take("ticket") == "t"
+    elif between == "save":
+        del request.session["ticket"]
+        request.session.save()
+    assert request.session.take("code") == "c"
+    left = {"keep": 1, "ticket": "t"} if between == "nothing" else {"keep": 1}
+    assert request.session.to_dict() == left
+    assert request.session.take("code") is None
+    request.finish()
+
+    assert browser.data() == left
+
+
+@fates
+def test_two_values_whose_taking_got_lost_are_both_taken_by_trying_again(
+    lab: Lab, fate: str
+) -> None:
+    """In the other order, and somebody else writes besides."""
+    browser = signed_in(lab, code="c", ticket="t", keep=1)
+    request = begin(browser, fate, "save")
+    with pytest.raises(StoreUnavailable):
+        request.session.take("code")
+    request.session._blocking = Driver(wrap(lab.store, FATES[fate]("save")))
+    with pytest.raises(StoreUnavailable):
+        request.session.take("ticket")
+    browser.visit(other=1)
+    assert request.session.take("ticket") == "t"
+    assert request.session.take("code") == "c"
+    assert request.session.to_dict() == {"keep": 1, "other": 1}
+    request.finish()
+
+    assert browser.data() == {"keep": 1, "other": 1}
+
+
 def test_a_commit_whose_answer_is_lost_repeats_nothing_in_the_next_request(lab: Lab) -> None:
     """The response says 503; what was stored counts once."""
     browser = signed_in(lab, n=0)
