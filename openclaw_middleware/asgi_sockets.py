@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from contextvars import Context
 from typing import Any
 
-from .causes import stems_from
+from .causes import is_translation
 from .core.events import logger
 from .core.exchange import Exchange
 from .core.record import EndReason
@@ -30,6 +30,7 @@ Send = Callable[[Message], Awaitable[None]]
 SESSION_ENDED = 4401
 # Seconds an application has to leave after it was told that the session is over.
 PARTING = 3.0
+_DISCONNECTS = ("websocket.disconnect", "http.disconnect")
 
 
 class Disconnected(OSError):
@@ -53,6 +54,7 @@ class Line:
     _holding: Holding | None = None
     _cut: asyncio.TimerHandle | None = None
     _goodbye: asyncio.Task[None] | None = None
+    _release: asyncio.Task[None] | None = None
     _disconnected: Disconnected | None = None
 
     def __init__(
@@ -94,8 +96,11 @@ class Line:
                     raise
             else:
                 wait.clear()
-                if self._holding is not None and message["type"] == "websocket.receive":
-                    self._holding.use()
+                if self._holding is not None and self._release is None:
+                    if message["type"] == "websocket.receive":
+                        self._holding.use()
+                    elif message["type"] in _DISCONNECTS:
+                        self._let_go(self._holding)
                 return message
             finally:
                 self._waits.discard(wait)
@@ -125,9 +130,14 @@ class Line:
             if self.ended is None:
                 self._final = last
                 self._sent = message.get("body") or self._sent
-                self._holding.look()
+                if self._release is None:
+                    self._holding.look()
                 await self._send(message)
-            elif not last:
+                if last:
+                    self._let_go(self._holding)
+            elif last:
+                self._let_go(self._holding)
+            else:
                 self._disconnected = Disconnected(f"the session is over: {self.ended}")
                 raise self._disconnected
 
@@ -150,6 +160,8 @@ class Line:
 
     def _close(self, reason: EndReason) -> None:
         """The client is told, and the application has to leave."""
+        if self._release is not None:
+            return  # nothing is open any more, and what the application still does is its own
         self.ended = reason
         loop = asyncio.get_running_loop()
         for wait in self._waits:
@@ -179,15 +191,26 @@ class Line:
         """Whether the application failed by being taken out."""
         if isinstance(error, asyncio.CancelledError):
             return self._life.clear()
-        told = getattr(error, "code", None) == SESSION_ENDED  # Starlette's WebSocketDisconnect
-        return told or stems_from(error, self._disconnected)
+        return is_translation(error, self._is_ours)
 
-    async def _leave(self, holding: Holding) -> None:
+    def _is_ours(self, error: BaseException) -> bool:
+        # What the framework made of the disconnect it received has its code.
+        told = "Disconnect" in type(error).__name__ and getattr(error, "code", 0) == SESSION_ENDED
+        return told or error is self._disconnected
+
+    def _let_go(self, holding: Holding) -> None:
+        """Nothing is open any more; what the application does from here on takes its time."""
         if self._cut is not None:
             self._cut.cancel()
+        if self._release is None:
+            self._release = asyncio.get_running_loop().create_task(holding.release())
+
+    async def _leave(self, holding: Holding) -> None:
+        self._let_go(holding)
         self._life.clear()
         try:
-            await holding.release()
+            assert self._release is not None  # noqa: S101  # for the type checker
+            await self._release
             if self._goodbye is not None:
                 await asyncio.wait({self._goodbye})
         finally:
