@@ -23,7 +23,12 @@ from starlette.templating import Jinja2Templates
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from openclaw_middleware import AsyncSessionManager, Session
-from openclaw_middleware.adapters.starlette import SessionMiddleware, get_manager, get_session
+from openclaw_middleware.adapters.starlette import (
+    SessionMiddleware,
+    get_manager,
+    get_session,
+    session_keeper,
+)
 
 from .place import settings_in
 from .story import ENDS, TRIPS, Stories, StoryMiddleware, Watch, listen
@@ -34,12 +39,13 @@ MOST_NOTES, LONGEST_NOTE, LONGEST_NAME = 50, 280, 40
 
 templates = Jinja2Templates(HERE / "templates")
 templates.env.filters.update(ago=ago, browser=browser, clock=clock)
-templates.env.globals["why"] = TRIPS
+templates.env.globals.update(why=TRIPS, session_keeper=session_keeper)
 
 HEADERS = {
     "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "
-        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+        "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
+        "img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; "
+        "require-trusted-types-for 'script'"
     ),
     "Cache-Control": "no-store",
     "Referrer-Policy": "same-origin",
@@ -64,6 +70,7 @@ async def page(request: Request) -> Response:
         found = await get_manager(request).sessions_of(session.user_id, limit=20)
         devices = sorted(found.items, key=lambda info: info.id != session.id)
     context = {
+        "request": request,
         "user": session.user_id,
         "notes": list(session.get("notes", ())),
         "said": said,
@@ -91,7 +98,8 @@ async def sign_in(request: Request) -> Response:
     session, form = enter(request), await request.form()
     name = str(form.get("name", "")).strip()[:LONGEST_NAME]
     if name and name != session.user_id:
-        session.login(name, remember=form.get("remember") == "on")
+        short = "short" if form.get("short") == "on" else None
+        session.login(name, remember=form.get("remember") == "on", policy=short)
         session["said"] = f"Hello, {name}."
     return home()
 

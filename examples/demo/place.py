@@ -10,12 +10,15 @@ import secrets
 from pathlib import Path
 from typing import Any
 
-from openclaw_middleware import SessionSettings
+from openclaw_middleware import Policy, SessionSettings
 from openclaw_middleware.stores.url import open_store
 from openclaw_middleware.testing import Fault, wrap
 
 TOUCH_INTERVAL = 10.0
 """Seconds. Shorter than the default (a tenth of the idle limit), so that the clock is exact."""
+
+SHORT = Policy(150, 300)
+"""Seconds idle, seconds in all. Warnings come at half of either, so that they can be seen soon."""
 
 DEFAULT = Path(".cache", "demo")
 
@@ -35,6 +38,8 @@ def settings_in(folder: Path, watch: Fault) -> SessionSettings:
             secret_key=key_in(folder),
             store=store,
             touch_interval=TOUCH_INTERVAL,
+            enable_heartbeat=True,
+            policies={"short": SHORT},
             client_info="user_agent",
             skip_paths=("/static",),
         )

@@ -116,6 +116,7 @@ function begin(host) {
     const seconds = Math.max(0, Math.ceil(left));
     const clock = Math.floor(seconds / 60) + ":" + `${seconds % 60}`.padStart(2, "0");
     // The seconds are for the eye; the ear gets steps that change rarely.
+    /** @type {Record<string, string>} */
     const content = {
       title: say(open, warning ? "title" : phase),
       text: say(warning, phase) + say(ended, reason),
@@ -128,8 +129,8 @@ function begin(host) {
       close: say(stale || (warning && !idle), "close"),
       out: say(warning, "out"),
     };
-    for (const [id, value] of Object.entries(content)) {
-      if (parts[id].textContent != value) parts[id].textContent = value;
+    for (const id in content) {
+      if (parts[id].textContent != content[id]) parts[id].textContent = content[id];
     }
     put(dialog, {
       lang: language,

@@ -68,7 +68,7 @@ export class SessionKeeper extends EventTarget {
     let dismissed;
     /** @type {{ state: Answer["state"], reason: string } | undefined} */
     let end;
-    let offline = false;
+    /** How often in a row the server could not be asked. */
     let failures = 0;
     let busy = 0;
     let retryAt = 0;
@@ -120,7 +120,7 @@ export class SessionKeeper extends EventTarget {
       ...known,
       phase,
       left: phase == "absolute" ? absoluteEnds - now() : remaining(),
-      offline,
+      offline: failures > 0,
       ...end,
     }));
 
@@ -143,13 +143,13 @@ export class SessionKeeper extends EventTarget {
      * @returns {Promise<boolean>} false where the server could not be asked: nothing has ended then
      */
     this.logout = async () => {
-      const reply = await exchange("logout", {});
-      if (reply) {
+      const out = !!(await exchange("logout", {}))?.answer.now; // a login page has ended nothing
+      if (out) {
         finish("ended", "signed_out");
         post({ out: true });
       } else recheck = true; // until the server can be asked again
       judge();
-      return !!reply;
+      return out;
     };
 
     /** Don't warn again of what is warned of now: the absolute limit, or a stale area. */
@@ -184,7 +184,7 @@ export class SessionKeeper extends EventTarget {
     function wake() {
       const calm = phase == "active" || phase == "none";
       const fresh = known && now() - known.now < (calm ? known.heartbeat_interval : 2);
-      if (offline || (!fresh && document.visibilityState == "visible")) check();
+      if (failures || (!fresh && document.visibilityState == "visible")) check();
       else judge();
     }
 
@@ -210,7 +210,8 @@ export class SessionKeeper extends EventTarget {
     /** What has to be asked of the server now, if anything. */
     function wanted() {
       if (wish) return "heartbeat";
-      if (!known || recheck || (alive && jumped())) return "status";
+      // Something in between may let only one of the two through.
+      if (!known || recheck || (alive && jumped())) return failures % 2 ? "heartbeat" : "status";
       if (!alive) return "";
       const { acted, told, beat } = read();
       const before = known.now;
@@ -250,8 +251,8 @@ export class SessionKeeper extends EventTarget {
       const asked = wish;
       const here = path();
       const reply = await (beat
-        ? exchange("heartbeat", { idle: Math.max(0, wall() - acted) / 1000, path: here })
-        : exchange("status?path=" + encodeURIComponent(here)));
+        ? exchange("heartbeat", { idle: (wall() - acted) / 1000 })
+        : exchange("status"));
       if (!reply) return;
       const { answer, at } = reply;
       recheck = false;
@@ -270,12 +271,12 @@ export class SessionKeeper extends EventTarget {
      * @returns {Promise<Required<Reply> | undefined>} nothing where there was no judgement
      */
     async function exchange(name, body) {
-      const reply = await ask(base + name, body);
+      const reply = await ask(base + name + "?path=" + encodeURIComponent(path()), body);
       if (!running) return;
       if (!reply.answer) return failed(reply);
       retryAt = 0;
-      if (offline) {
-        offline = false;
+      if (failures) {
+        failures = 0;
         emit("online");
       }
       return /** @type {Required<Reply>} */ (reply);
@@ -287,16 +288,12 @@ export class SessionKeeper extends EventTarget {
      * @returns {undefined}
      */
     function failed({ response }) {
-      failures = offline ? failures + 1 : 0;
       const left = remaining();
       const most = left > 0 ? Math.max(1, left / 4) : 60;
       const asked = Number(response?.headers.get("retry-after")) || 0;
       const seconds = Math.max(Math.min(asked, 300), Math.min(2 ** failures, most, 60));
       retryAt = mono() + seconds * 1000 * (1 + Math.random() / 4);
-      if (!offline) {
-        offline = true;
-        emit("offline", { status: response?.status });
-      }
+      if (!failures++) emit("offline", { status: response?.status });
     }
 
     /**
@@ -321,7 +318,7 @@ export class SessionKeeper extends EventTarget {
         // The server is told, once for all tabs, of an end that was not announced.
         if (own && believed && left > SLACK && reason != "signed_out" && !read().lost) {
           write({ lost: true });
-          ask(base + "lost", { state: lost, believed_left: left });
+          ask(base + "lost?", { state: lost, believed_left: left });
         }
         return finish(lost, reason);
       }
@@ -379,10 +376,10 @@ export class SessionKeeper extends EventTarget {
       const time = now();
       const [idleWarns, absoluteWarns, ends] = instants(known);
       // After a jump, and at the end itself, the server is being asked.
-      if (!offline && (jumped() || time >= ends)) return phase;
+      if (!failures && (jumped() || time >= ends)) return phase;
       if (time >= ends) return "unverified";
       /** @param {number} instant */
-      const reached = (instant) => time >= instant && (offline || before >= instant);
+      const reached = (instant) => time >= instant && (failures || before >= instant);
       if (reached(idleWarns)) return "idle";
       /** @type {Phase} */
       const next = reached(absoluteWarns) ? "absolute" : known.state == "stale" ? "stale" : "active";

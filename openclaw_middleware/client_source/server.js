@@ -1,8 +1,9 @@
 /**
  * The requests, and what their answers are: a judgement of the server's, or none.
  *
- * Only JSON of the documented form is a judgement. A redirect, or a page answered with 200, is the
- * login page of something in between. Everything else says nothing about the session.
+ * Only JSON that names the question it answers is a judgement: what a cache kept for somebody else
+ * is none. A redirect, or a page answered with 200, is the login page of something in between.
+ * Everything else says nothing about the session.
  */
 
 import { wall } from "./clock.js";
@@ -39,15 +40,16 @@ const PATIENCE = 10000;
 
 /**
  * Ask, and never throw. A GET without a `body`, else a POST.
- * @param {string} url
+ * @param {string} url with a query begun
  * @param {object} [body]
  * @returns {Promise<Reply>}
  */
 export async function ask(url, body) {
   const at = wall();
+  const nonce = Math.random();
   let response, answer;
   try {
-    response = await fetch(url, {
+    response = await fetch(url + "&nonce=" + nonce, {
       method: body && "POST",
       headers: { "content-type": "application/json", "x-session-client": "1" },
       body: JSON.stringify(body),
@@ -61,7 +63,7 @@ export async function ask(url, body) {
     if (status == 200 || type == "opaqueredirect") answer = { state: "login_page", now: 0 };
     if (status == 200 || status == 401) {
       const found = JSON.parse(text);
-      answer = found?.state && found.now > 0 ? found : undefined;
+      answer = found?.nonce == nonce ? found : undefined;
     }
   } catch {} // the network's failure, or text that is not JSON
   return { answer, at, response };

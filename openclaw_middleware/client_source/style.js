@@ -4,6 +4,7 @@ export const STYLE = `:host{color-scheme:light dark}
 dialog{max-width:30em;padding:1.5em;border-radius:.5em;background:var(--session-background,Canvas);color:var(--session-color,CanvasText);font:var(--session-font,1rem/1.5 system-ui)}
 ::backdrop{background:var(--session-backdrop,#0008)}
 .cover::backdrop{background:var(--session-cover,Canvas)}
+h2{margin:0;outline:0}
 a:empty,button:empty{display:none}
 #countdown{font-size:2em}
 #spoken{position:absolute;clip-path:inset(50%)}

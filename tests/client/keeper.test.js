@@ -64,7 +64,7 @@ test("a heartbeat tells when the person acted, at the interval and not before", 
   const [beat] = server.log.filter(({ name }) => name == "heartbeat");
   assert.ok(Math.abs(beat.at - 300) < 1.2, `${beat.at}`);
   assert.ok(Math.abs(beat.body.idle - (beat.at - 40)) < 1, `${beat.body.idle}`);
-  assert.equal(beat.body.path, "/");
+  assert.equal(new URLSearchParams(beat.query).get("path"), "/");
   await lab.pass(900);
   assert.equal(server.count("heartbeat"), 1);
 });
@@ -235,14 +235,27 @@ for (const [name, answer] of /** @type {[string, any][]} */ ([
   });
 }
 
+test("an answer to another question, out of a cache, is no judgement", async () => {
+  const { lab, server, tab } = await signedIn();
+  const text = JSON.stringify({ ...server.judgement(), state: "ended", reason: "idle", session: null });
+  server.instead = (name) => name == "status" && { status: 200, text, kept: true };
+  tab.keeper.check();
+  await lab.pass(10);
+  assert.equal(tab.times("ended"), 0);
+  // Nothing keeps the answer to a POST; one that extends nothing, as nobody has acted.
+  assert.equal(tab.times("online"), 1);
+  assert.equal(server.count("heartbeat"), 1);
+  assert.ok(tab.keeper.status().left < 1791);
+});
+
 test("as long as Retry-After asks is waited", async () => {
   const { lab, server, tab } = await signedIn();
   server.instead = () => ({ status: 503, text: "", headers: { "Retry-After": "40" } });
   tab.keeper.check();
   await lab.pass(39);
-  assert.equal(server.count("status"), 2);
+  assert.equal(server.count(), 2);
   await lab.pass(15);
-  assert.equal(server.count("status"), 3);
+  assert.equal(server.count(), 3);
 });
 
 for (const [name, answer] of /** @type {[string, any][]} */ ([
@@ -481,6 +494,22 @@ test("signing out ends it in all tabs, and is not a loss", async () => {
     assert.equal(each.keeper.status().reason, "signed_out");
   }
   assert.equal(server.count("lost"), 0);
+});
+
+test("a sign-out that a portal answered has ended nothing", async () => {
+  for (const instead of [
+    { status: 200, text: "<html>Portal" },
+    { status: 0, type: "opaqueredirect", text: "" },
+    { status: 401, text: '{"state": "error", "now": 1}', kept: true },
+  ]) {
+    const { lab, server, tab, other } = await signedIn({ tabs: 2 });
+    server.instead = (name) => (name === "logout" ? instead : null);
+    const done = tab.keeper.logout();
+    await lab.pass(3);
+    assert.equal(await done, false);
+    assert.equal(tab.phase, "active");
+    assert.equal(other.phase, "active");
+  }
 });
 
 test("a sign-out that failed has ended nothing", async () => {

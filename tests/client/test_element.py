@@ -15,6 +15,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
 from tests import browser
+from tests.heartbeat.browser.people import WATCH
 from tests.heartbeat.sites import PREFIX, Site
 from tests.servers import Servers
 
@@ -59,6 +60,7 @@ def context(chromium: Browser) -> Iterator[BrowserContext]:
     made = chromium.new_context()
     made.set_default_timeout(10_000)
     made.clock.install()
+    made.add_init_script(WATCH)
     yield made
     made.close()
 
@@ -87,9 +89,17 @@ class Visit:
         )
 
     def later(self, seconds: float) -> None:
-        """Let time go by here and there; what was due happens once."""
+        """Let time go by here and there, not between a question and its answer; what was due
+        happens once."""
+        self.quiet()
         self.site.advance(seconds)
         self.context.clock.fast_forward(round(seconds * 1000))
+        self.quiet()
+
+    def quiet(self) -> None:
+        """Wait until no keeper waits for an answer."""
+        for page in self.context.pages:
+            page.wait_for_function("() => !window.busy")
 
     def pinged(self, count: int) -> None:
         """The site has seen so many heartbeats, within ten seconds of ours."""

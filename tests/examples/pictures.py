@@ -25,6 +25,7 @@ def main() -> None:
         program = find_chromium()
         browser = playwright.chromium.launch(executable_path=program, args=list(OPTIONS))
         shoot(browser, demo.url)
+        shoot_warnings(browser, demo.url)
         browser.close()
 
 
@@ -42,12 +43,29 @@ def shoot(browser: Browser, url: str) -> None:
     sign_in(phone, remember=True)
     for note in NOTES:
         for page in (phone, first):
-            page.fill("#text", note)
+            page.fill("[name=text]", note)
             page.click("text=Keep it")
     first.screenshot(path=PICTURES / "demo.png")
     first.emulate_media(color_scheme="dark")
     first.screenshot(path=PICTURES / "demo-dark.png")
     phone.screenshot(path=PICTURES / "demo-phone.png", full_page=True)
+
+
+def shoot_warnings(browser: Browser, url: str) -> None:
+    """Both warnings, in real time: each comes after 75 seconds."""
+    page = browser.new_page(viewport={"width": 1240, "height": 640}, device_scale_factor=2)
+    page.goto(url)
+    page.check("[name=short]")
+    sign_in(page)
+    page.fill("[name=text]", NOTES[0])
+    page.get_by_text("You have not been active").wait_for(timeout=120_000)
+    page.screenshot(path=PICTURES / "warning-idle.png")
+    page.get_by_role("button", name="Stay signed in").click()
+    announced = page.get_by_text("cannot be extended")
+    while not announced.is_visible():
+        page.locator("[name=text]").press("ArrowLeft")
+        page.wait_for_timeout(5_000)
+    page.screenshot(path=PICTURES / "warning-absolute.png")
 
 
 def sign_in(page: Page, *, remember: bool = False) -> None:

@@ -71,7 +71,7 @@ class Person:
         )
 
     def note(self, text: str) -> None:
-        self.page.fill("#text", text)
+        self.page.fill("[name=text]", text)
         self.page.get_by_role("button", name="Keep it").click()
         expect(self.page.locator(".notes li").first).to_contain_text(text)
 
@@ -128,7 +128,7 @@ class TestInABrowser:
         other = ada.context.new_page()
         other.goto(running.url)
         ada.note("from the first tab")
-        other.fill("#text", "from the second tab")
+        other.fill("[name=text]", "from the second tab")
         other.get_by_role("button", name="Keep it").click()
         expect(other.locator(".notes li")).to_have_count(2)
         other.get_by_role("button", name="Remove “from the first tab”").click()
@@ -140,6 +140,25 @@ class TestInABrowser:
         idle = ada.page.locator("figure strong").first
         before = idle.text_content()
         expect(idle).not_to_have_text(before or "")
+
+    def test_the_warning_is_shown_under_the_pages_own_policy(
+        self, running: Served, chromium: Browser
+    ) -> None:
+        """Offline the page warns by what it knows, and back online by what the server says."""
+        ada = Person(chromium, running.url)
+        ada.context.clock.install()
+        ada.look().fill("#name", "Ada")
+        ada.page.check("[name=short]")
+        ada.press("Sign in")
+        keeper = "document.querySelector('session-keeper').keeper?.status().phase == 'active'"
+        ada.page.wait_for_function(f"() => {keeper}")
+        ada.context.set_offline(True)
+        ada.context.clock.fast_forward(76_000)
+        dialog = ada.page.get_by_role("alertdialog")
+        expect(dialog).to_contain_text("You will be signed out soon")
+        ada.context.set_offline(False)
+        expect(dialog).to_be_hidden()
+        assert [each for each in ada.errors if "Failed to load" not in each] == []
 
     @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
     def test_a_secure_cookie_is_kept_on_ones_own_machine(
@@ -229,7 +248,9 @@ class TestWithoutABrowser:
         policy = answer.headers["content-security-policy"]
         assert policy.startswith("default-src 'none'")
         assert "unsafe-inline" not in policy
-        assert not re.search(r"<style|<script(?! src=)| style=| on[a-z]+=|https?://", answer.text)
+        assert not re.search(
+            r"<style|<script(?![^>]* src=)| style=| on[a-z]+=|https?://", answer.text
+        )
 
     def test_anonymous_notes_come_along(self, client: TestClient) -> None:
         client.post("/notes", data={"text": "before"})

@@ -29,3 +29,9 @@ function tick() {
 }
 
 if (clocks.length) setInterval(tick, 250);
+
+// The heartbeat has moved the idle clock, for this tab or another.
+addEventListener("session-extended", ({ detail }) => {
+  const left = [Math.min(detail.idle_left, detail.absolute_left), detail.absolute_left];
+  clocks.forEach((clock, at) => (clock.ends = performance.now() + left[at] * 1000));
+});

@@ -96,7 +96,7 @@ class TestTime:
         ada = meet(site)
         tab = ada.sign_in(name)
         before = site.pings()
-        for _ in range(30):
+        for _ in range(12):
             tab.page.evaluate(
                 """() => {
                     for (const type of ["pointerdown", "keydown", "wheel", "input", "click"]) {
@@ -104,7 +104,7 @@ class TestTime:
                     }
                 }"""
             )
-            later(60, ada)
+            later(150, ada)
         later(1, ada)
         assert tab.settled("ended")["reason"] == "idle"
         assert site.pings() == before
@@ -114,9 +114,9 @@ class TestTime:
         ada = meet(site)
         tab = ada.sign_in(name)
         before = site.pings()
-        for _ in range(36):
+        for _ in range(24):
             tab.type("a")
-            later(100, ada)
+            later(150, ada)
         tab.settled("active")
         assert tab.heard("warning") == []
         assert len(site.sessions(name)) == 1
