@@ -28,6 +28,7 @@ from ...core.steps import Steps
 from ...errors import StoreUnavailable
 from ...stores.base import AsyncStore, Body, Store, StoreOptions
 from ...stores.sql_bodies import SQLBodies
+from ...stores.sql_sqlite import SHARE
 from ...stores.sql_statements import Statements
 from ...stores.sql_tables import Tables
 from . import tables
@@ -88,7 +89,7 @@ class OnDjangosConnection(SQLBodies, Store):
 @contextmanager
 def _in_time(raw: Any, most: float) -> Iterator[None]:
     """Wait for a lock as long as the store work at hand may take, and then as the project does."""
-    left = deadline.left()
+    left = deadline.left() * SHARE
     if left >= most:
         yield
         return
