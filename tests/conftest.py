@@ -10,28 +10,24 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests import summary
 from tests.fresh import empty_database
 from tests.fresh import namespace as new_namespace
 from tests.server_engines import MARIADB, POSTGRES, REDIS, Engine
 from tests.server_process import ServerProcess
 from tests.servers import Servers
+from tests.summary import summary_of
 
 Start = Callable[..., ServerProcess]
-_SERVERS = pytest.StashKey[Servers]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[_SERVERS] = Servers()
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    for name in sorted(terminalreporter.config.stash[_SERVERS].missing):
-        terminalreporter.write_line(f"NOT TESTED: {name} was not found", red=True, bold=True)
+    config.pluginmanager.register(summary, "openclaw-summary")
 
 
 @pytest.fixture(scope="session")
 def servers(pytestconfig: pytest.Config) -> Iterator[Servers]:
-    servers = pytestconfig.stash[_SERVERS]
+    servers = Servers(summary_of(pytestconfig).missing)
     yield servers
     servers.close()
 

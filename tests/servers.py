@@ -23,10 +23,14 @@ def in_ci() -> bool:
 
 
 class Servers:
-    """All servers of one test run."""
+    """All servers of one process of a test run.
 
-    def __init__(self) -> None:
-        self.missing: set[str] = set()
+    Args:
+        missing: filled with the names of what was asked for and is not installed.
+    """
+
+    def __init__(self, missing: set[str] | None = None) -> None:
+        self.missing = set() if missing is None else missing
         self._shared: dict[Engine, ServerProcess] = {}
         self._started: list[ServerProcess] = []
         self._folder: Path | None = None

@@ -10,28 +10,15 @@ import pytest
 from tests.fresh import empty_database
 from tests.fresh import namespace as new_namespace
 from tests.servers import Servers
+from tests.summary import summary_of
 
 from .ledger import Ledger
 from .places import KINDS, STORES, Place, Sites
 
-_LEDGER = pytest.StashKey[Ledger]()
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.stash[_LEDGER] = Ledger()
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    ledger = terminalreporter.config.stash.get(_LEDGER, None)
-    if ledger is not None and ledger.rows:
-        terminalreporter.section("promises under fire")
-        for line in ledger.lines():
-            terminalreporter.write_line(line)
-
 
 @pytest.fixture(scope="session")
 def ledger(pytestconfig: pytest.Config) -> Ledger:
-    return pytestconfig.stash.setdefault(_LEDGER, Ledger())
+    return summary_of(pytestconfig).ledger
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 TRIALS = int(os.environ.get("OPENCLAW_TEST_TRIALS", "0")) or 10
 """How often a forced interleaving is repeated; a variable makes long runs of it."""
@@ -33,6 +34,27 @@ class Ledger:
         self.rows: dict[str, dict[str, Trials]] = {}
         self.notes: list[str] = []
 
+    def _count(self, promise: str, place: str, made: int, failed: int) -> None:
+        total = self.rows.setdefault(promise, {}).setdefault(place, Trials())
+        total.made += made
+        total.failed += failed
+
+    def packed(self) -> list[Any]:
+        """The rows and notes as plain lists."""
+        rows = [
+            [promise, place, trials.made, trials.failed]
+            for promise, row in self.rows.items()
+            for place, trials in row.items()
+        ]
+        return [rows, self.notes]
+
+    def add(self, packed: list[Any]) -> None:
+        """Add the rows and notes of another ledger."""
+        rows, notes = packed
+        for row in rows:
+            self._count(*row)
+        self.notes += notes
+
     @contextmanager
     def trials(self, promise: str, place: str) -> Iterator[Trials]:
         """Count trials; at the end every one of them must have succeeded."""
@@ -44,9 +66,7 @@ class Ledger:
             trials.failed += 1
             raise
         finally:
-            total = self.rows.setdefault(promise, {}).setdefault(place, Trials())
-            total.made += trials.made
-            total.failed += trials.failed
+            self._count(promise, place, trials.made, trials.failed)
         assert trials.made, "nothing was tried"
         assert not trials.failed, f"{trials.failed} of {trials.made}: {trials.details[:5]}"
 
