@@ -46,6 +46,7 @@ from openclaw_middleware.core.envelope import Sealer
 from openclaw_middleware.runtime import Runtime, register
 from openclaw_middleware.wsgi import SessionMiddleware as WsgiMiddleware
 from tests.adapters.django.project import views
+from tests.fire.places import rotate_always
 
 DATA = "plain-data-Qz7mark"
 FORMER_KEY = "f" + secrets.token_urlsafe(40)
@@ -157,8 +158,6 @@ def _settings(store: str, namespace: str, encrypted: bool) -> SessionSettings:
         secret_key_fallbacks=[FORMER_KEY],
         user_tag_key="u" + secrets.token_urlsafe(40),
         encryption_keys=[secrets.token_urlsafe(32)] if encrypted else [],
-        rotation_interval=1e-3,
-        rotation_grace=1e-4,
         max_sessions_per_user=3,
         client_info="full",
         store_timeout=20,
@@ -167,8 +166,12 @@ def _settings(store: str, namespace: str, encrypted: bool) -> SessionSettings:
 
 VISITS = (
     *("write", "read", "login", "read", "write", "regenerate", "write", "unfit", "fail"),
-    *("read", "login", "logout", "read", "login", "everywhere", "login", "write"),
+    *("read", "login", "logout", "read", "login", "everywhere", "another", "write"),
 )
+# The cookies these visits are handed, as session.generation: a successor is due at every visit, and
+# offered at the first that neither presents one for the first time nor replaces the session.
+HANDED = "0.0 0.1 1.0 1.1 2.0 2.1 3.0 4.0 4.1 5.0 6.0 6.1"
+WSGI_VISITS = 5
 
 
 def _act(session: Session, verb: str, heard: Heard) -> str:
@@ -176,6 +179,10 @@ def _act(session: Session, verb: str, heard: Heard) -> str:
     heard.note(session)
     if verb == "login":
         session.login("ada", claims={"method": DATA})
+    elif verb == "another":
+        # Not ada: a sign-in may be refused that comes sooner after her logout everywhere than the
+        # store's clock is known to the point.
+        session.login("eve", claims={"method": DATA})
     elif verb == "logout":
         session.logout()
         session["flash"] = DATA
@@ -197,24 +204,23 @@ def _act(session: Session, verb: str, heard: Heard) -> str:
 Get = Callable[[str, str], None]
 
 
-def _visit(get: Get, cookie: Callable[[], str | None], name: str, heard: Heard) -> set[str]:
+def _visit(get: Get, cookie: Callable[[], str | None], name: str, heard: Heard) -> list[str]:
     """Visits in every state, then with every cookie that was about, whole and cut."""
-    tokens: set[str] = set()
+    tokens: list[str] = []
     for verb in VISITS:
-        tokens.add(cookie() or "")
         try:
             get(f"/{verb}", "")
         except Exception as error:
             heard.trouble(error)
-        tokens.add(cookie() or "")
-    tokens.discard("")
-    for stale in sorted(tokens):
+        if (held := cookie()) and held not in tokens:
+            tokens.append(held)
+    for stale in tokens:
         get("/read", f"{name}={stale}; {name}={stale}x")
         get("/read", f"{name}={stale[:-1]}")
     return tokens
 
 
-def _through_starlette(runtime: Runtime, name: str, heard: Heard) -> set[str]:
+def _through_starlette(runtime: Runtime, name: str, heard: Heard) -> list[str]:
     async def act(request: Request) -> PlainTextResponse:
         return PlainTextResponse(_act(get_session(request), request.path_params["verb"], heard))
 
@@ -230,7 +236,7 @@ def _through_starlette(runtime: Runtime, name: str, heard: Heard) -> set[str]:
         return _visit(get, lambda: client.cookies.get(name), name, heard)
 
 
-def _through_flask(runtime: Runtime, name: str, heard: Heard) -> set[str]:
+def _through_flask(runtime: Runtime, name: str, heard: Heard) -> list[str]:
     app = Flask("secrets")
     app.config["TESTING"] = True
     OpenClaw(app, sessions=runtime)
@@ -249,7 +255,7 @@ def _through_flask(runtime: Runtime, name: str, heard: Heard) -> set[str]:
     return _visit(get, cookie, name, heard)
 
 
-def _through_django(runtime: Runtime, name: str, heard: Heard) -> set[str]:
+def _through_django(runtime: Runtime, name: str, heard: Heard) -> list[str]:
     def act(request: Any) -> None:
         _act(django_session(request), request.GET["verb"], heard)
 
@@ -275,8 +281,16 @@ def _through_django(runtime: Runtime, name: str, heard: Heard) -> set[str]:
 FRAMEWORKS = {"starlette": _through_starlette, "flask": _through_flask, "django": _through_django}
 
 
-def _through_wsgi(settings: SessionSettings, heard: Heard) -> set[str]:
-    tokens: set[str] = set()
+def _named(cookies: list[str]) -> str:
+    """Which session, in the order they came, and which generation each of these is of."""
+    tokens = [value.rsplit(".", 3) for value in cookies]
+    sessions = list(dict.fromkeys(public_id for public_id, *_ in tokens))
+    return " ".join(f"{sessions.index(token[0])}.{token[1]}" for token in tokens)
+
+
+def _through_wsgi(settings: SessionSettings, heard: Heard) -> list[str]:
+    """Sign-ins, each with the cookie of the one before."""
+    tokens: list[str] = []
     name = settings.cookie().name
 
     def application(environ: Any, start_response: Any) -> list[bytes]:
@@ -289,7 +303,7 @@ def _through_wsgi(settings: SessionSettings, heard: Heard) -> set[str]:
 
     def start_response(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
         heard.note(status)
-        tokens.update(
+        tokens.extend(
             value.partition(";")[0].removeprefix(f"{name}=")
             for key, value in headers
             if key == "Set-Cookie"
@@ -297,10 +311,10 @@ def _through_wsgi(settings: SessionSettings, heard: Heard) -> set[str]:
 
     middleware = WsgiMiddleware(application, settings)
     cookie = ""
-    for _ in range(5):
+    for _ in range(WSGI_VISITS):
         environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/", "HTTP_COOKIE": cookie}
         list(middleware(environ, start_response))
-        cookie = f"{name}={next(iter(tokens))}"
+        cookie = f"{name}={tokens[-1]}"
     return tokens
 
 
@@ -345,15 +359,17 @@ def test_nothing_secret_is_logged_told_shown_or_stored(
     url, namespace, dump = place
     settings = _settings(url, namespace, encrypted)
     runtime = Runtime(settings, listeners=[heard.note])
+    rotate_always(runtime)
     register(runtime)
     SessionManager(runtime).create_tables()
-    tokens = FRAMEWORKS[framework](runtime, settings.cookie().name, heard)
-    assert len(tokens) > 8
-    tokens |= _through_wsgi(settings, heard)
+    handed = FRAMEWORKS[framework](runtime, settings.cookie().name, heard)
+    assert _named(handed) == HANDED
+    tokens = {*handed, *_through_wsgi(settings, heard)}
+    assert len(tokens) == len(handed) + WSGI_VISITS
     _with_another_key(runtime, tokens)
     manager = SessionManager(runtime)
     heard.note(
-        manager, manager.sessions_of("ada"), manager.stats(), settings, runtime, runtime.desk
+        manager, manager.sessions_of("eve"), manager.stats(), settings, runtime, runtime.desk
     )
     stored = dump(runtime)
     for session in manager.sessions_of("bob").items:
@@ -374,7 +390,7 @@ def test_nothing_secret_is_logged_told_shown_or_stored(
         f"{what} in the store" for what, it in _forbidden(settings, tokens).items() if it in stored
     ]
     assert wrong == []
-    assert b"ada" in stored
+    assert b"eve" in stored
     assert (DATA.encode() in stored) is not encrypted
     secret = sorted(tokens)[0].rpartition(".")[0].rpartition(".")[2]
     assert hashlib.sha256(secret.encode()).hexdigest().encode() not in said
