@@ -17,7 +17,7 @@ from flask import copy_current_request_context
 from openclaw_middleware.adapters.flask import current_session
 
 from .ledger import TRIALS, Ledger
-from .places import Place, Sites, fresh_user
+from .places import Place, Sites, always_rotating, fresh_user
 from .visits import Hold, Visit, Visitor, all_done
 
 VISITORS = 12
@@ -36,7 +36,7 @@ def test_everybody_meets_only_themselves(
     sites: Sites, place: Place, kind: str, ledger: Ledger
 ) -> None:
     """Twelve visitors at once, each in a row of requests; in every one they find what is theirs."""
-    site = sites(kind, place, rotation_interval=0.05, rotation_grace=0.02)
+    site = always_rotating(sites(kind, place))
 
     def visit_as(name: str, number: int) -> Any:
         def handler(visit: Visit) -> Any:
@@ -58,6 +58,8 @@ def test_everybody_meets_only_themselves(
         for number in range(TRIALS):
             answer = visitor.do(visit_as(name, number))
             assert answer.status == 200
+            # What is handed out is first presented, then followed by the next.
+            assert bool(answer.ours) is (number % 2 == 0)
             first = number == 0
             wanted = [name, None if first else name, [*range(number)], None]
             found.append((answer.data, [*wanted, mine]))
