@@ -33,7 +33,9 @@ DIRECTIVES = st.sampled_from(
         "x=private",
     ]
 )
-NAMES = st.sampled_from(["Cache-Control", "cache-control", "CACHE-CONTROL", "Expires", "X-Other"])
+CACHE_CONTROL = ["Cache-Control", "cache-control", "CACHE-CONTROL"]
+TARGETED = ["CDN-Cache-Control", "x-cdn-cache-control", "Surrogate-Control", "X-Accel-Expires"]
+NAMES = st.sampled_from([*CACHE_CONTROL, *TARGETED, "Expires", "X-Other"])
 HEADERS = st.lists(st.tuples(NAMES, st.lists(DIRECTIVES, max_size=3).map(", ".join)), max_size=4)
 
 
@@ -86,6 +88,21 @@ def test_vary_names_the_cookie_once(before: Headers, added: bool) -> None:
         ([("Expires", "Thu, 01 Dec 2033 16:00:00 GMT")], "Expires"),
         ([("Expires", "0"), ("Cache-Control", "no-cache")], None),
         ([("Expires", "0"), ("Cache-Control", "private")], None),
+        ([("Cache-Control", "private"), ("X-Accel-Expires", "60")], "X-Accel-Expires: 60"),
+        ([("x-accel-expires", "@1999999999")], "x-accel-expires: @1999999999"),
+        ([("X-Accel-Expires", "0")], None),
+        ([("X-Accel-Expires", " 0 "), ("Cache-Control", "public")], "public"),
+        (
+            [("Cache-Control", "no-store"), ("CDN-Cache-Control", "max-age=9")],
+            "CDN-Cache-Control: max-age=9",
+        ),
+        ([("Cloudflare-CDN-Cache-Control", "public")], "Cloudflare-CDN-Cache-Control: public"),
+        ([("CDN-Cache-Control", 'private="x"')], 'CDN-Cache-Control: private="x"'),
+        ([("CDN-Cache-Control", "private"), ("vercel-cdn-cache-control", "No-Store")], None),
+        ([("Surrogate-Control", "private, max-age=9")], "Surrogate-Control: private, max-age=9"),
+        ([("Surrogate-Control", 'no-store, content="ESI/1.0"')], None),
+        ([("Edge-Control", "!no-store, max-age=9m")], "Edge-Control: !no-store, max-age=9m"),
+        ([("X-Surrogate-Control", "max-age=9")], None),
     ],
 )
 def test_shared_caching_is_recognised(headers: Headers, allows: str | None) -> None:
@@ -101,8 +118,18 @@ def test_what_carries_our_cookie_is_kept_out_of_shared_caches(headers: Headers) 
     assert {"private", "no-store"} & set(directives(after))
     assert shared_caching(after) is None
     assert keep_out_of_shared_caches(after) == after
-    others = [pair for pair in headers if pair[0].lower() != "cache-control"]
-    assert [pair for pair in after if pair[0].lower() != "cache-control"] == others
+    replaced = (*CACHE_CONTROL, *TARGETED)
+    others = [pair for pair in headers if pair[0] not in replaced]
+    assert [pair for pair in after if pair[0] not in replaced] == others
+    targeted = [pair for pair in after if pair[0] in TARGETED]
+    assert [name for name, _ in targeted] == [name for name, _ in headers if name in TARGETED]
+    for name, value in targeted:
+        closed = (
+            {"no-store", "private"}
+            if name.lower().endswith("cdn-cache-control")
+            else {"0" if name == "X-Accel-Expires" else "no-store"}
+        )
+        assert closed & set(directives([("Cache-Control", value)])), (name, value)
 
 
 @pytest.mark.parametrize(
@@ -127,6 +154,39 @@ def test_an_unused_session_leaves_the_headers_alone() -> None:
     headers = [("Cache-Control", "public"), ("Vary", "Accept")]
 
     assert request.x.finish_headers(headers) is headers
+
+
+def test_a_header_for_one_kind_of_cache_is_closed_too() -> None:
+    """A CDN or nginx goes by its own header and not by `Cache-Control`; a due rotation waits."""
+    lab = Lab(rotation_interval=300)
+    browser = lab.browser()
+    headers = [
+        ("Cache-Control", "private"),
+        ("X-Accel-Expires", "60"),
+        ("CDN-Cache-Control", "max-age=60"),
+        ("Surrogate-Control", "max-age=60"),
+        ("Netlify-CDN-Cache-Control", "no-store"),
+    ]
+    request = browser.request()
+    request.session.login("ada")
+    request.finish(headers=headers)
+
+    kept = [pair for pair in request.headers if pair[0] not in ("Set-Cookie", "Vary")]
+    assert kept == [
+        ("Cache-Control", "private"),
+        ("X-Accel-Expires", "0"),
+        ("CDN-Cache-Control", "no-store"),
+        ("Surrogate-Control", "no-store"),
+        ("Netlify-CDN-Cache-Control", "no-store"),
+    ]
+    told = [e.header for e in lab.events if isinstance(e, ev.CacheHeaderReplaced)]
+    assert told == ["X-Accel-Expires: 60"]
+
+    lab.clock.advance(301)
+    request = browser.request()
+    assert request.session.user_id == "ada"
+    request.finish(headers=headers)
+    assert [pair for pair in request.headers if pair[0] != "Vary"] == headers
 
 
 def test_a_public_response_that_signs_in_is_made_private_and_told() -> None:

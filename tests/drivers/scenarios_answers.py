@@ -99,6 +99,11 @@ FAILURES = (
 )
 
 PUBLIC = (("Cache-Control", "public, max-age=60"),)
+FOR_SOME_CACHES = (
+    ("X-Accel-Expires", "60"),
+    ("Cache-Control", "private"),
+    ("CDN-Cache-Control", "max-age=60"),
+)
 CACHES = (
     Scenario(
         "shared caching and a cookie",
@@ -113,6 +118,19 @@ CACHES = (
                 cookie="none",
                 cache="public, max-age=60",
                 vary=True,
+            ),
+        ),
+    ),
+    Scenario(
+        "caching by nginx and a CDN, and a cookie",
+        (
+            Step(
+                replying(write(a=1), headers=FOR_SOME_CACHES),
+                cookie="set",
+                cache="private",
+                check=lambda w, r: (
+                    r.one("x-accel-expires") == "0" and r.one("cdn-cache-control") == NO_STORE
+                ),
             ),
         ),
     ),
