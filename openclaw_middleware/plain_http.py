@@ -30,5 +30,6 @@ class PlainHttpNotice:
             "a Secure session cookie was sent over plain http to %s, and will not come back: "
             "serve https (and let the server trust the proxy that does), or set cookie_secure to "
             "false; tests use SessionSettings.for_tests() or an https base URL",
-            name or "a client without a Host header",
+            # quoted: any client can send one, with signs in it that a terminal obeys
+            ascii(name) if name else "a client without a Host header",
         )

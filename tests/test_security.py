@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import itertools
 import logging
+import pickle
 import re
 import secrets
 from collections.abc import Iterator
@@ -461,6 +462,31 @@ def test_hostile_cookies_are_not_echoed_into_logs(caplog: pytest.LogCaptureFixtu
     assert "FAKE" not in caplog.text
     assert "FAKE" not in str(lab.events)
     assert len(lab.told(ev.CookieRejected)) >= 3
+
+
+def test_a_hostile_host_writes_no_line_into_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """Servers let line ends through that are none in HTTP, and what terminals obey."""
+    client = site(SessionSettings(secret_key=SECRET, store="memory://"))
+    client.base_url = "http://example.org"
+    client.get("/in", headers={"Host": "example.org\x85FAKE\x1b[2J".encode()})
+
+    (line,) = [each.getMessage() for each in caplog.records if each.name == "openclaw_middleware"]
+    assert "over plain http to 'example.org\\xc2\\x85FAKE\\x1b[2J'" in line
+    assert line.isprintable()
+
+
+def test_no_pickle_carries_a_token_or_a_key() -> None:
+    """Into a queue or a cache, where somebody means to keep data; `to_dict` is for them."""
+    runtime = Runtime(SessionSettings.for_tests(secret_key=SECRET))
+    exchange = runtime.exchange("", "/", "GET", lambda name: None)
+    assert exchange is not None
+    session = runtime.session(exchange, blocking=True)
+    session.login("ada")
+    runtime.blocking.commit(exchange)
+    for each in (session, exchange, runtime, SessionManager(runtime)):
+        with pytest.raises(TypeError):
+            pickle.dumps(each)
+    assert pickle.dumps(session.to_dict())
 
 
 # -- limits -------------------------------------------------------------------------------------

@@ -118,7 +118,7 @@ def warn_of_plain_http(x: Exchange, request: HttpRequest) -> None:
         return
     _warned = True
     logger.warning(
-        "a Secure session cookie was sent over plain http to %s, where browsers drop it: serve "
+        "a Secure session cookie was sent over plain http to %a, where browsers drop it: serve "
         "https, tell Django of the proxy that does (SECURE_PROXY_SSL_HEADER), or set "
         "SESSION_COOKIE_SECURE = False",
         host,

@@ -384,4 +384,4 @@ def test_a_secure_cookie_over_plain_http_is_said_once(
     assert "plain http" not in caplog.text
     for _ in range(2):
         Client(headers={"host": "10.0.0.9:8000"}).get("/write", {"a": "1"})
-    assert caplog.text.count("plain http to 10.0.0.9") == 1
+    assert caplog.text.count("plain http to '10.0.0.9'") == 1
