@@ -6,9 +6,17 @@ Only for display and detection; nothing is decided by it. Off by default.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_network,
+)
 from typing import Literal
 
+Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 Header = Callable[[str], str | None]
 
@@ -56,15 +64,21 @@ class ClientInfo:
 
     def trusts(self, address: str) -> bool:
         """Whether this is one of our proxies."""
-        try:
-            parsed = ip_address(address)
-        except ValueError:
-            return False
-        return any(parsed in network for network in self.trusted)
+        parsed = _parsed(address)
+        return parsed is not None and any(parsed in network for network in self.trusted)
 
 
 def _normal(address: str) -> str | None:
+    parsed = _parsed(address)
+    return None if parsed is None else str(parsed)
+
+
+def _parsed(address: str) -> Address | None:
+    """The address without its zone, which may be any text; and an IPv4 client of a server that
+    listens on both as what it is."""
     try:
-        return str(ip_address(address))
+        parsed = ip_address(address.partition("%")[0])
     except ValueError:
         return None
+    mapped = parsed.ipv4_mapped if isinstance(parsed, IPv6Address) else None
+    return mapped or parsed

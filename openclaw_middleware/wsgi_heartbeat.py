@@ -10,6 +10,8 @@ from .core.steps import drive
 from .heartbeat_calls import MAX_BODY
 from .runtime import Runtime
 
+_DIGITS = 20
+
 
 def serve_heartbeat(
     runtime: Runtime, environ: dict[str, Any], start_response: Callable[..., Any]
@@ -49,7 +51,8 @@ def _answer(runtime: Runtime, environ: dict[str, Any]) -> Answer | None:
         return answer
     chunked = "HTTP_TRANSFER_ENCODING" in environ
     length = environ.get("CONTENT_LENGTH") or "0"
-    if not length.isdecimal() or int(length) > MAX_BODY:
+    # Python refuses to read a number of thousands of digits, by an error.
+    if not length.isdecimal() or len(length) > _DIGITS or int(length) > MAX_BODY:
         return heartbeat.too_large()
     if chunked and not environ.get("wsgi.input_terminated"):
         return heartbeat.incomplete()

@@ -548,10 +548,13 @@ def test_path_is_the_whole_path_in_text(world: World) -> None:
     assert server.run(PATH_INFO="/b\xc3\xbc") == b"True"
 
 
-def test_client_is_remembered(world: World) -> None:
+@pytest.mark.parametrize("proxy", ["10.1.2.3", "::ffff:10.1.2.3", "10.1.2.3%eth0"])
+@pytest.mark.parametrize("client", ["192.0.2.7", "::ffff:192.0.2.7", "192.0.2.7%<b>any text"])
+def test_client_is_remembered(world: World, proxy: str, client: str) -> None:
+    """As its plain address, also by a server that listens on IPv6 and IPv4 at once."""
     world = World(client_info="full", trusted_proxies=("10.0.0.0/8",))
     Server(world, writer).run(
-        REMOTE_ADDR="10.1.2.3", HTTP_X_FORWARDED_FOR="192.0.2.7", HTTP_USER_AGENT="Firefox"
+        REMOTE_ADDR=proxy, HTTP_X_FORWARDED_FOR=client, HTTP_USER_AGENT="Firefox"
     )
     assert world.contents()[0]["meta"]["client"] == {
         "user_agent": "Firefox",

@@ -5,12 +5,17 @@ The bytes are what an attacker chooses. No target waits, writes a file or reache
 
 from __future__ import annotations
 
+import io
+import json
+import re
 import struct
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
+from urllib.parse import parse_qs, urljoin, urlsplit
 
 from openclaw_middleware import ConfigurationError, SessionSettings
+from openclaw_middleware.client import LONGEST_AGENT, ClientInfo
 from openclaw_middleware.codecs.compression import ZlibCompressor, ZstdCompressor
 from openclaw_middleware.codecs.json import JsonCodec
 from openclaw_middleware.codecs.msgpack import MsgpackCodec
@@ -19,9 +24,11 @@ from openclaw_middleware.core.record import Record
 from openclaw_middleware.core.token import parse, user_tag
 from openclaw_middleware.errors import CodecError
 from openclaw_middleware.runtime import Runtime
+from openclaw_middleware.sign_in import sign_in_address
 from openclaw_middleware.stores.base import StoreOptions
 from openclaw_middleware.stores.url import open_store
 from openclaw_middleware.testing import Counting, wrap
+from openclaw_middleware.wsgi import SessionMiddleware
 
 Target = Callable[[bytes], None]
 
@@ -254,7 +261,72 @@ def url(data: bytes) -> None:
             assert MARK not in f"{error} {error!r}"
 
 
+HEART = Site(enable_heartbeat=True, trusted_proxies=["10.0.0.0/8"])
+PULSE = SessionMiddleware(lambda environ, start_response: [b"page"], HEART.runtime)
+METHODS = ("POST", "GET", "HEAD", "OPTIONS")
+NAMES_BELOW = ("heartbeat", "status", "logout", "lost", "client.js", "")
+VARIABLES = ("QUERY_STRING", "CONTENT_LENGTH", "HTTP_ORIGIN", "HTTP_HOST", "HTTP_SEC_FETCH_SITE",
+             "HTTP_X_FORWARDED_HOST", "HTTP_COOKIE", "PATH_INFO")  # fmt: skip
+
+
+def heartbeat(data: bytes) -> None:
+    """A request to the heartbeat by somebody without a session: an answer, and nothing is left.
+
+    Method and name by two bytes, then lines: the variables above, and the body.
+    """
+    lines = data[2:].split(b"\n", len(VARIABLES))
+    body = lines[len(VARIABLES)] if len(lines) > len(VARIABLES) else b""
+    name = NAMES_BELOW[data[1] % len(NAMES_BELOW)] if len(data) > 1 else ""
+    environ: dict[str, Any] = {
+        "REQUEST_METHOD": METHODS[data[0] % len(METHODS)] if data else "POST",
+        "HTTP_X_SESSION_CLIENT": "1",
+        "REMOTE_ADDR": "10.0.0.1",
+        "CONTENT_LENGTH": str(len(body)),
+        "wsgi.input": io.BytesIO(body),
+    }
+    given = zip(VARIABLES, lines, strict=False)
+    environ |= {key: line.decode("latin-1") for key, line in given if line}
+    environ["PATH_INFO"] = f"/_session/{name}" + environ.get("PATH_INFO", "")
+    HEART.trips.reset()
+    heads: list[Any] = []
+    said = b"".join(PULSE(environ, lambda *head: heads.append(head)))  # type: ignore[arg-type, return-value]
+    ((status, headers),) = heads
+    assert status[:3] in ("200", "204", "304", "400", "401", "403", "404", "405", "413"), status
+    assert HEART.trips.total == 0
+    assert not HEART.store.state.records
+    assert all(value.isprintable() for pair in headers for value in pair)
+    kind = dict(headers).get("Content-Type")
+    if said and kind == "application/json":
+        assert isinstance(json.loads(said), dict)
+
+
+CLIENT = ClientInfo("full", ["127.0.0.1", "10.0.0.0/8", "::1"])
+ADDRESS = re.compile(r"[0-9a-f.:]{2,45}", re.ASCII)
+
+
+def visitor(data: bytes) -> None:
+    """Where somebody says they come from, and where they are sent: an address of this site."""
+    peer, forwarded, agent, path, query, *_ = [*data.decode("latin-1").split("\n"), *[""] * 5]
+    sent = {"x-forwarded-for": forwarded, "user-agent": agent, "accept": "text/html"}
+    for here in (peer, "127.0.0.1", "::ffff:10.1.2.3"):
+        known = CLIENT.read(sent.get, here) or {}
+        assert len(known.get("user_agent", "")) <= LONGEST_AGENT
+        assert ADDRESS.fullmatch(known.get("address", "::")), known
+    found = sign_in_address("/login", path, query, "GET", sent.get)
+    if found is not None:
+        (ahead,) = parse_qs(urlsplit(found).query)["next"]
+        for base in ("https://site.example/login", "https://site.example/a/b"):
+            assert urlsplit(urljoin(base, ahead)).netloc == "site.example", ahead
+        assert ahead[:1] == "/"
+        assert ahead[1:2] not in ("/", "\\")
+        assert found.isprintable()
+        assert ahead.isascii()
+
+
 TARGETS: dict[str, Target] = {
     each.__name__: each
-    for each in (cookie, cookie_value, token, envelope, altered, content, setting, url)
+    for each in (
+        *(cookie, cookie_value, token, envelope, altered, content, setting, url),
+        *(heartbeat, visitor),
+    )
 }
