@@ -153,6 +153,8 @@ class Exchange(Outgoing):
             # One that had little time left to begin with says little about the store.
             if left >= timeout / 2 or ended - began < left:
                 self.breaker.failed(ended)
+            # The breaker, once open, asks so seldom that this fills no log.
+            ev.logger.warning("the store failed in %s: %s", verb, error)
             self.emit(ev.StoreFailed(operation=verb, error=str(error)))
             raise
         self.breaker.answered()

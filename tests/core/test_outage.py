@@ -181,6 +181,17 @@ def test_after_three_failures_the_store_is_left_alone_but_for_one_probe_a_second
     assert browser.user() == "ada"
 
 
+def test_a_failing_store_is_logged_without_a_listener(caplog: pytest.LogCaptureFixture) -> None:
+    """Else people see 503 and operators nothing; but a dead store fills no log."""
+    outage = Outage()
+    lab, browser = prepared(outage)
+    lab.desk.events.listeners.clear()
+    for _ in range(100):
+        browser.request()
+    said = [(each.levelname, each.getMessage()) for each in caplog.records]
+    assert said == [("WARNING", "the store failed in load: out of reach")] * 3
+
+
 def test_anonymous_visitors_do_not_notice() -> None:
     """No cookie, nothing written: the store is not asked."""
     outage = Outage()
