@@ -13,7 +13,7 @@ import logging
 import secrets
 import sqlite3
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,7 @@ from openclaw_middleware.wsgi import SessionMiddleware as WsgiMiddleware
 from tests.adapters.django.project import views
 from tests.fire.places import rotate_always
 
+PREFIX = "/_session/"
 DATA = "plain-data-Qz7mark"
 FORMER_KEY = "f" + secrets.token_urlsafe(40)
 SERVERS = ("scope", "environ")
@@ -66,6 +67,10 @@ class Heard:
         """Take down what these look like."""
         for thing in things:
             self.text.write(f"{thing!r} {thing!s}\n")
+
+    def answer(self, body: str, headers: Iterable[tuple[str, str]]) -> None:
+        """Take down all of a response but the cookies it sets."""
+        self.note(body, [pair for pair in headers if pair[0].lower() != "set-cookie"])
 
     def trouble(self, error: BaseException) -> None:
         """Take down an error with its trace and our local variables: all but the server's own
@@ -160,6 +165,7 @@ def _settings(store: str, namespace: str, encrypted: bool) -> SessionSettings:
         encryption_keys=[secrets.token_urlsafe(32)] if encrypted else [],
         max_sessions_per_user=3,
         client_info="full",
+        enable_heartbeat=True,
         store_timeout=20,
     )
 
@@ -214,7 +220,9 @@ def _visit(get: Get, cookie: Callable[[], str | None], name: str, heard: Heard) 
             heard.trouble(error)
         if (held := cookie()) and held not in tokens:
             tokens.append(held)
+    get(f"{PREFIX}status", "")
     for stale in tokens:
+        get(f"{PREFIX}status", f"{name}={stale}")
         get("/read", f"{name}={stale}; {name}={stale}x")
         get("/read", f"{name}={stale[:-1]}")
     return tokens
@@ -231,7 +239,8 @@ def _through_starlette(runtime: Runtime, name: str, heard: Heard) -> list[str]:
         def get(path: str, header: str) -> None:
             if header:
                 client.cookies.clear()
-            client.get(path, headers={"cookie": header} if header else {})
+            answer = client.get(path, headers={"cookie": header} if header else {})
+            heard.answer(answer.text, answer.headers.multi_items())
 
         return _visit(get, lambda: client.cookies.get(name), name, heard)
 
@@ -246,7 +255,8 @@ def _through_flask(runtime: Runtime, name: str, heard: Heard) -> list[str]:
     def get(path: str, header: str) -> None:
         if header:
             client.delete_cookie(name)
-        client.get(path, headers={"Cookie": header} if header else {})
+        answer = client.get(path, headers={"Cookie": header} if header else {})
+        heard.answer(answer.text, answer.headers.items())
 
     def cookie() -> str | None:
         found = client.get_cookie(name)
@@ -267,9 +277,10 @@ def _through_django(runtime: Runtime, name: str, heard: Heard) -> list[str]:
     def get(path: str, header: str) -> None:
         if header:
             client.cookies.clear()
-            client.get("/run", {"verb": "read"}, headers={"cookie": header})
-        else:
-            client.get("/run", {"verb": path[1:]})
+        headers = {"cookie": header} if header else {}
+        asked = (path,) if path.startswith(PREFIX) else ("/run", {"verb": path[1:]})
+        answer = client.get(*asked, headers=headers)
+        heard.answer(answer.text, answer.items())
 
     def cookie() -> str | None:
         return client.cookies[name].value if name in client.cookies else None
@@ -381,6 +392,7 @@ def test_nothing_secret_is_logged_told_shown_or_stored(
     assert b"Rotated" in said
     assert b"RuntimeError" in said
     assert b"cannot be read" in said
+    assert b'"state": "active"' in said
     wrong = [
         f"{what} in what was said"
         for what, it in _forbidden(settings, tokens).items()

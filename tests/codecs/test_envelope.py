@@ -278,6 +278,16 @@ def test_sizes() -> None:
         assert caught.value.reason is EnvelopeFault.TOO_LARGE
 
 
+def test_the_sizes_where_nobody_says_otherwise() -> None:
+    """8 MiB of data, 1 MiB as stored."""
+    with pytest.raises(EnvelopeError, match="over the limit of 1,048,576"):
+        a_sealer().seal(a_record(), "x" * (1 << 20))
+    packing = a_sealer(compressor=ZlibCompressor(1), compress_over=0)
+    packing.seal(a_record(), "x" * ((8 << 20) - 100))
+    with pytest.raises(EnvelopeError, match="over the limit of 8,388,608"):
+        packing.seal(a_record(), "x" * (8 << 20))
+
+
 @pytest.mark.parametrize("compressor", [ZlibCompressor(), ZstdCompressor()])
 def test_a_bomb_is_refused_when_it_is_decoded(compressor: Any) -> None:
     writer = a_sealer(compressor=compressor, compress_over=0)
