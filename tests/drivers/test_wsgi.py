@@ -562,6 +562,22 @@ def test_client_is_remembered(world: World, proxy: str, client: str) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "address"),
+    [
+        ("203.0.113.9", "192.0.2.7", "203.0.113.9"),
+        ("10.1.2.3", "192.0.2.7, 203.0.113.9, 10.7.7.7", "203.0.113.9"),
+        ("10.1.2.3", "10.7.7.7", "10.7.7.7"),
+        ("10.1.2.3", "", "10.1.2.3"),
+    ],
+    ids=["not by a proxy", "the nearest that is none", "proxies alone", "nothing said"],
+)
+def test_only_our_proxies_say_where_a_client_is(peer: str, forwarded: str, address: str) -> None:
+    world = World(client_info="full", trusted_proxies=("10.0.0.0/8",))
+    Server(world, writer).run(REMOTE_ADDR=peer, HTTP_X_FORWARDED_FOR=forwarded)
+    assert world.contents()[0]["meta"]["client"] == {"address": address}
+
+
 def test_the_same_sessions_twice_commit_once(world: World) -> None:
     server = Server(world, writer)
     inner = server.middleware

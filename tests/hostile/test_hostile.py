@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -174,6 +175,22 @@ def test_a_signed_token_of_a_huge_generation_costs_no_walk(generation: int) -> N
     assert site.visit(f"{site.name}={forged}").user_id is None
     assert time.thread_time() - began < 1.0
     assert site.visit(f"{site.name}={cookie}").user_id == "ada"
+
+
+def test_a_stored_generation_out_of_all_reason_costs_no_walk(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Written by somebody into the store: to find it from the token would take minutes."""
+    site = Site()
+    cookie = sign_in(site, "ada")
+    records = site.store.state.records
+    records.update({key: replace(each, generation=10**9) for key, each in records.items()})
+
+    def walk(*_: Any) -> Any:
+        raise AssertionError("a step was taken")
+
+    monkeypatch.setattr("openclaw_middleware.core.verdict.successor", walk)
+    assert site.visit(f"{site.name}={cookie}").user_id is None
 
 
 def test_a_token_of_another_deployment_is_a_stranger() -> None:
