@@ -58,6 +58,9 @@ def new_record(x: Exchange, draft: Draft, now: float, old: Record | None) -> Rec
         verified = _verified_at(x, draft)
         fresh = replace(fresh, authenticated_at=verified, valid_from=verified)
         state.meta["claims"] = draft.claims or {}
+    else:
+        # What was said of a sign-in goes with the identity.
+        state.meta.pop("claims", None)
     if x.request.client:
         state.meta["client"] = x.request.client
     return under_policy(x, fresh, state.policy or draft.policy or "default")

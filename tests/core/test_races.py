@@ -429,6 +429,23 @@ def test_another_users_data_are_not_handed_over(lab: Lab) -> None:
     assert browser.data() == {}
 
 
+def test_what_was_said_of_a_sign_in_goes_with_the_identity() -> None:
+    """Removing the identity keeps the data for the visitor, not the claims, in a race, too."""
+    lab = Lab(identity_key="_user_id")
+    browser = lab.browser()
+    browser.sign_in("ada", claims={"email": "ada@example.org"})
+    request = browser.request()
+    request.session["cart"] = 1
+    del request.session["_user_id"]
+    browser.twin().visit(seen=1)
+    request.finish()
+
+    session = browser.request().session
+    assert session.user_id is None
+    assert session.to_dict() == {"cart": 1, "seen": 1}
+    assert session.info.claims == {}
+
+
 def test_a_second_sign_in_beside_the_first_succeeds(lab: Lab) -> None:
     """A double-submitted form: both answers carry a live session, with the visitor's cart."""
     browser = lab.browser()
