@@ -11,6 +11,7 @@ import heapq
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
+from itertools import islice
 
 from ..core.contract import (
     Capabilities,
@@ -40,6 +41,7 @@ from .base import AsyncStore, Heard, Store, StoreBodies, StoreOptions
 from .memory_state import MemoryState as MemoryState
 
 COUNTED = 1000
+LOOKED_AT = 5 * COUNTED
 # Writes a record remembers before its last one: a retry may come after other writers.
 REMEMBERED = 128
 
@@ -134,6 +136,13 @@ class _MemoryBodies(StoreBodies):
         ids = self.state.users.get(tag, set())
         records = (self.state.records[session_id] for session_id in ids)
         return [record for record in records if self._judge(record, now) is None]
+
+    def _count(self, tag: str, now: float, spared: str | None) -> int:
+        """How many sessions of the user are alive, as far as that costs the same for everybody."""
+        some = islice(self.state.users.get(tag, ()), LOOKED_AT)
+        records = (self.state.records[each] for each in some if each != spared)
+        alive = (record for record in records if self._judge(record, now) is None)
+        return sum(1 for _ in islice(alive, COUNTED))
 
     def _admit(
         self, new: Record, limit: Limit | None, leaving: str | None, now: float
@@ -296,10 +305,9 @@ class _MemoryBodies(StoreBodies):
         yield from ()
         with self.state.lock:
             now = self._clock()
-            live = {record.id: record for record in self._live_of(tag, now)}
-            own = self.state.records.get(own_id) if own_id else None
-            if own is not None and own.tag == tag and self._judge(own, now) is None:
-                live[own.id] = own
+            own = self.state.records.get(own_id) if own_id and own_id != except_id else None
+            met = own is not None and own.tag == tag and self._judge(own, now) is None
+            ended = self._count(tag, now, except_id)
             latest = self.state.latest.get(tag, 0.0)
             not_before = next_not_before(now, self._not_before(tag), latest)
             spared = self.state.records.get(except_id) if except_id else None
@@ -307,11 +315,10 @@ class _MemoryBodies(StoreBodies):
                 spared = None
             self.state.not_before[tag] = (not_before, reason)
             if spared is not None:
-                live.pop(spared.id, None)
                 lifted = round(not_before + TICK, 6)
                 self.state.records[spared.id] = replace(spared, valid_from=lifted)
             self.state.announce(tag)
-            return UserEnd(not_before, min(len(live), COUNTED), now, own_id in live)
+            return UserEnd(not_before, ended, now, met)
 
     def _sessions_of(self, tag: str, cursor: str | None, count: int) -> Steps[RecordPage]:
         yield from ()

@@ -169,3 +169,25 @@ def test_counts_are_exact(store, clock):
     store.end(records[0].id, EndReason.SIGNED_OUT)
     stats = store.stats()
     assert (stats.live, stats.tombstones) == (9, 1)
+
+
+@pytest.mark.parametrize("idle", [False, True])
+def test_log_out_everywhere_does_not_grow_with_the_sessions(store, clock, monkeypatch, idle):
+    """Not even to count them: tens of thousands are as quickly out as a few."""
+    judged = []
+    judge = MemoryStore._judge
+
+    def counting(self, *args):
+        judged.append(args)
+        return judge(self, *args)
+
+    record = draft(clock, 0, "ada")
+    ids = [f"{record.tag}.{number:022d}" for number in range(30_000)]
+    store.state.records.update((each, replace(record, id=each)) for each in ids)
+    store.state.users[record.tag] = set(ids)
+    clock.advance(record.idle_timeout if idle else 1)
+    monkeypatch.setattr(MemoryStore, "_judge", counting)
+    answer = store.end_user(record.tag, EndReason.REVOKED, except_id=ids[0], own_id=ids[1])
+    assert len(judged) <= 6000
+    assert (answer.ended, answer.own) == ((0, False) if idle else (1000, True))
+    assert [isinstance(store.load(each), Live) for each in ids[:3]] == [not idle, False, False]
