@@ -90,6 +90,21 @@ class TestKeys:
         yield bench.store.end(short.id, EndReason.SIGNED_OUT)
         assert server.pttl(index) > before - 60_000
 
+    @fact("resurrection")
+    def test_a_not_before_outlives_sessions_of_longer_limits(self, bench, server):
+        """An application that keeps its users' not-before for less ends another one's as well."""
+        year = 365 * 86400.0
+        grown = yield from bench.live("ada", idle_timeout=50.0, absolute_timeout=80.0)
+        user = keys_of(bench, grown)[1]
+        longer = replace(grown, idle_timeout=year, absolute_timeout=year)
+        yield bench.store.save(longer, write_id=new_write())
+        assert server.pttl(user) / 1000 == pytest.approx(
+            year + bench.options.ended_retention, abs=10
+        )
+        other = yield from bench.open(not_before_retention=100.0)
+        yield other.end_user(grown.tag, EndReason.REVOKED)
+        assert server.pttl(user) >= server.pttl(keys_of(bench, grown)[0])
+
     @fact()
     def test_index_forgets_what_is_over(self, bench, server):
         """Expired members go with the next sign-in, vanished ones when met; touches bring back."""

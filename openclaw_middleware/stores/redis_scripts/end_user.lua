@@ -32,7 +32,7 @@ if ARGV[5] ~= '' and ARGV[5] ~= ARGV[2] then
 end
 redis.call('UNLINK', KEYS[2])
 redis.call('HSET', KEYS[1], 't', text, 'r', ARGV[1])
-expire(KEYS[1], at + ARGV[3])
+prolong(KEYS[1], at + ARGV[3])
 if spared then
   redis.call('HSET', KEYS[3], 'f', string.format('%.6f', at + TICK))
   enlist(KEYS[2], ARGV[2], spared, ARGV[4])

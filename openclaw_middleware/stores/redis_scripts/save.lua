@@ -14,6 +14,7 @@ end
 if r.version ~= tonumber(ARGV[3]) then
   return conflict(KEYS[1], r)
 end
+local longer = tonumber(ARGV[8]) > r.absolute
 r.idle, r.absolute = tonumber(ARGV[7]), tonumber(ARGV[8])
 local last = r.texts[6]
 if ARGV[5] ~= '' then
@@ -25,4 +26,7 @@ redis.call('HSET', KEYS[1], 'v', r.version, 'w', ARGV[4], 'l', last, 'i', ARGV[7
   'o', ARGV[9], 'p', ARGV[10], 'k', earlier)
 enlist(KEYS[3], ARGV[1], r, ARGV[2])
 keep(KEYS[1], r, ARGV[2])
+if longer and named(ARGV[1]) then
+  prolong(KEYS[2], r.started + r.absolute + ARGV[2])
+end
 return {'saved', now_text, r.version, {}}

@@ -20,6 +20,15 @@ local function expire(key, at)
   redis.call('PEXPIREAT', key, string.format('%.0f', math.ceil(math.min(at, FAR) * 1000)))
 end
 
+-- Never shortens: the same user may have sessions of an application with longer limits than ours.
+local function prolong(key, at)
+  local last = math.min(at, FAR)
+  local left = redis.call('PTTL', key)
+  if left < 0 or now * 1000 + left < last * 1000 then
+    expire(key, last)
+  end
+end
+
 -- The version this write made, if it is one of those lately done: when its reply is lost and others
 -- write before it is repeated, it must not be done twice.
 local function version_of_write(r, write_id)
@@ -60,11 +69,7 @@ local function enlist(index, id, r, retention)
     return
   end
   redis.call('ZADD', index, exact(deadline(r)), id)
-  local last = math.min(r.started + r.absolute + retention, FAR)
-  local left = redis.call('PTTL', index)
-  if left < 0 or now * 1000 + left < last * 1000 then
-    expire(index, last)
-  end
+  prolong(index, r.started + r.absolute + retention)
 end
 
 local function keep(key, r, retention)
@@ -132,11 +137,7 @@ local function hand_out(key, user_key, r, retention)
   if r.from > latest(user_key) then
     redis.call('HSET', user_key, 'h', r.from_text)
   end
-  local last = math.min(math.max(now, r.from, r.started + r.absolute) + retention, FAR)
-  local left = redis.call('PTTL', user_key)
-  if left < 0 or now * 1000 + left < last * 1000 then
-    expire(user_key, last)
-  end
+  prolong(user_key, math.max(now, r.from, r.started + r.absolute) + retention)
 end
 
 -- Why the user may not have one more session, or nil and the ids that must end for it.
