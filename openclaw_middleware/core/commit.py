@@ -8,6 +8,7 @@ user's other sessions. Nothing is reported that did not happen.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +17,7 @@ from . import events as ev
 from .contract import Ended
 from .exchange import Exchange
 from .record import EndReason, Record
-from .rotation import rotate
+from .rotation import rotate, send_again
 from .saving import Saving
 from .settle import give_up, settle
 from .state import Draft, State
@@ -112,7 +113,7 @@ class Commit:
             refused = error
         yield from self._end_users()
         yield from self._end_others()
-        self._renew_cookie()
+        yield from self._renew_cookie()
         if refused is not None:
             raise refused
 
@@ -243,13 +244,14 @@ class Commit:
                     ev.SessionFinished(session_id=other, user_id=owner, reason=EndReason.REVOKED)
                 )
 
-    def _renew_cookie(self) -> None:
+    def _renew_cookie(self) -> Steps[None]:
         """A token that came under an earlier cookie's name goes back under today's."""
         x, record = self.x, self.state.record
-        if x.renew and x.accessed and not x.started and record is not None and x.token is not None:
+        if x.renew and x.accessed and not x.started and record is not None:
             x.renew = False
             if x.cookie is None:
-                x.send_token(x.token, record, postponable=True)
+                with suppress(StoreError):  # another request will renew it
+                    yield from send_again(x, record, postponable=True)
 
     # -- what does not happen
 

@@ -18,6 +18,7 @@ from .exchange import Exchange
 from .follow import follow_with_changes, follow_with_logout, successor_for
 from .making import new_record, sealed, under_policy, write_id
 from .record import EndReason, Record
+from .rotation import send_again
 from .state import Content, Draft
 from .steps import Steps
 from .unanswered import Unanswered, assume
@@ -147,10 +148,11 @@ class Saving:
                 state.policy = None
                 return
             seen = result.now if active else record.last_active_at
-            if state.policy:
-                self._tell_policy(wanted, state.policy)
+            moved = state.policy
             stored = replace(wanted, version=result.version, last_active_at=seen)
             self._rebase(stored, data)
+            if moved:
+                yield from self._tell_policy(stored, moved)
             return
 
     def end(self, record: Record) -> Steps[None]:
@@ -279,12 +281,12 @@ class Saving:
         else:
             emit(ev.SessionCreated(session_id=new.id, user_id=new.user_id))
 
-    def _tell_policy(self, record: Record, name: str) -> None:
+    def _tell_policy(self, record: Record, name: str) -> Steps[None]:
         x = self.x
         x.emit(ev.PolicyChanged(session_id=record.id, user_id=record.user_id, policy=name))
-        if x.token is not None and not x.started:
+        if not x.started:
             # A persistent cookie's Max-Age follows the limit.
-            x.send_token(x.hand_out or x.token, record)
+            yield from send_again(x, record)
 
     def _introduce(self, record: Record, draft: Draft, data: dict[str, Any]) -> None:
         """The new record is stored: it is the ground from here on, and its token goes out."""

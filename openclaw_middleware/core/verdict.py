@@ -10,10 +10,14 @@ import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
+from itertools import pairwise
 
 from .policy import Rules
 from .record import Record
 from .token import MAX_GENERATIONS, Token, successor
+
+# Over so many generations a change of the key is looked for: each one could be where it was.
+MIXED_GENERATIONS = 100
 
 
 class Standing(Enum):
@@ -78,12 +82,28 @@ def _due(
 
 def _descendant(token: Token, record: Record, rotation_keys: Sequence[bytes]) -> Token | None:
     """The record's current token if the presented one is its genuine ancestor, else None."""
-    if record.generation - token.generation > MAX_GENERATIONS:
+    behind = record.generation - token.generation
+    if behind > MAX_GENERATIONS:
         return None
     for key in rotation_keys:
+        found = _walk(token, key, record)
+        if found is not None:
+            return found
+    if behind > MIXED_GENERATIONS:
+        return None
+    # The secret key changed on the way: so far the older one, from here on the newer.
+    for newer, older in pairwise(rotation_keys):
         walked = token
-        while walked.generation < record.generation:
-            walked = successor(key, walked)
-        if hmac.compare_digest(walked.secret_hash, record.secret_hash):
-            return walked
+        for _ in range(behind - 1):
+            walked = successor(older, walked)
+            found = _walk(walked, newer, record)
+            if found is not None:
+                return found
     return None
+
+
+def _walk(token: Token, key: bytes, record: Record) -> Token | None:
+    """The record's current token if one key leads from this one to it, else None."""
+    while token.generation < record.generation:
+        token = successor(key, token)
+    return token if hmac.compare_digest(token.secret_hash, record.secret_hash) else None

@@ -24,8 +24,8 @@ from openclaw_middleware.testing import Clock, Counting, wrap
 class Lab:
     """One deployment on a memory store, with a clock, a trip counter and all events."""
 
-    def __init__(self, store: Any = None, **settings: Any) -> None:
-        self.clock = Clock(1_700_000_000.0)
+    def __init__(self, store: Any = None, clock: Clock | None = None, **settings: Any) -> None:
+        self.clock = clock or Clock(1_700_000_000.0)
         self.settings = SessionSettings.for_tests(**settings)
         self.desk = make_desk(self.settings, wall=self.clock, monotonic=self.clock)
         self.events: list[Event] = []
