@@ -8,6 +8,7 @@ others. Nothing in here stores anything.
 from __future__ import annotations
 
 from traceback import walk_tb
+from types import SimpleNamespace
 from typing import Any
 
 from django.apps import apps
@@ -21,20 +22,24 @@ SUPPLIED = frozenset({BACKEND_KEY, HASH_KEY})
 
 
 def names_a_user(user_id: str) -> bool:
-    """Whether the id can be a primary key of this project's users.
+    """Whether the id is a primary key of this project's users, as Django writes it.
 
-    Another framework's id that cannot ("ada" where keys are numbers) would make every page that
-    asks for `request.user` fail; for Django such a visitor is anonymous.
+    Another framework's id that cannot be one ("ada" where keys are numbers) would make every page
+    that asks for `request.user` fail; and "042" is not user 42, whose sessions it is not among. For
+    Django such a visitor is anonymous.
     """
     if not apps.is_installed("django.contrib.auth"):
         return True
     from django.contrib.auth import get_user_model
 
+    field = get_user_model()._meta.pk
     try:
-        get_user_model()._meta.pk.to_python(user_id)
+        key = field.to_python(user_id)
     except (ValidationError, ValueError, TypeError):
         return False
-    return True
+    holder: Any = SimpleNamespace(**{field.attname: key})
+    written: str = field.value_to_string(holder)
+    return written == user_id
 
 
 def backend_and_key(user_id: str) -> tuple[Any, Any]:

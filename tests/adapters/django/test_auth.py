@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from asgiref.sync import async_to_sync
 from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.models import User
+from django.db import models
 from django.test import AsyncClient, Client, override_settings
 
-from openclaw_middleware.adapters.django import get_manager
+from openclaw_middleware.adapters.django import get_manager, identity
 from openclaw_middleware.adapters.django.deployment import Deployment
 
 from .project import aviews, views
@@ -193,6 +195,25 @@ def test_a_user_id_that_cannot_be_a_key_is_nobody_here(half: Half) -> None:
     assert half.whoami() == "nobody"
     (only,) = get_manager().sessions_of("ada@example.org").items
     assert only.user_id == "ada@example.org"
+
+
+@pytest.mark.parametrize("written", ["0{}", " {}", "{}\n", "+{}", "{}.0"])
+def test_a_key_written_otherwise_is_another_user(half: Half, ada: User, written: str) -> None:
+    """Else Django would take somebody for ada whom no end of all her sessions reaches."""
+    sign_in_elsewhere(half, written.format(ada.pk))
+    assert half.whoami() == "nobody"
+
+
+def test_keys_of_every_kind_are_known_as_django_writes_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    field = models.UUIDField(primary_key=True)
+    field.set_attributes_from_name("id")
+    monkeypatch.setattr(User._meta, "pk", field)
+    key = uuid4()
+    assert identity.names_a_user(str(key))
+    assert not identity.names_a_user(key.hex)
+    assert not identity.names_a_user("ada")
 
 
 def test_a_foreign_sign_in_can_be_replaced_by_one_of_djangos(half: Half, ada: User) -> None:
