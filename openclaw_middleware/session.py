@@ -126,9 +126,10 @@ class Session(SessionMapping):
             claims: facts about this sign-in (methods, level), kept sealed with the record.
             keep_data: None keeps the data of an anonymous visitor or of the same user, and
                 drops another user's; False drops them; True is refused for another user's.
-            verified_at: when the credentials were checked (aware datetime or epoch seconds);
-                default: the start of the request. A "log out everywhere" at or after that moment
-                refuses the sign-in.
+            verified_at: when the credentials were checked (aware datetime or epoch seconds), by
+                this server's clock: a moment noted by another one is off by what their clocks
+                differ. Default: the start of the request. A "log out everywhere" at or after that
+                moment refuses the sign-in.
 
         Raises:
             ResponseStarted: the headers have left.

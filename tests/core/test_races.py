@@ -446,6 +446,39 @@ def test_what_was_said_of_a_sign_in_goes_with_the_identity() -> None:
     assert session.info.claims == {}
 
 
+def test_of_two_people_who_sign_in_at_once_neither_gets_the_others_data(lab: Lab) -> None:
+    """Two tabs of one visitor: what the first writes with the sign-in is not the second's."""
+    first = lab.browser()
+    first.visit(cart=1)
+    second = first.twin()
+    late, early = second.request(), first.request()
+    early.session.login("ada")
+    early.session["secret"] = "ada's"
+    early.finish()
+    first.visit(more="ada's")
+    late.session.login("bob")
+    late.finish()
+
+    assert first.data() == {"cart": 1, "secret": "ada's", "more": "ada's"}
+    assert second.user() == "bob"
+    assert "ada's" not in second.data().values()
+
+
+def test_the_next_user_in_one_request_gets_nothing_of_the_one_before() -> None:
+    """Removing the identity keeps the data for a visitor, but not for whoever signs in then."""
+    lab = Lab(identity_key="_user_id")
+    browser = lab.browser()
+    browser.sign_in("ada")
+    browser.visit(secret=1)
+    request = browser.request()
+    del request.session["_user_id"]
+    assert request.session["secret"] == 1
+    request.session["_user_id"] = "bob"
+    request.finish()
+
+    assert browser.request().session.to_dict() == {"_user_id": "bob"}
+
+
 def test_a_second_sign_in_beside_the_first_succeeds(lab: Lab) -> None:
     """A double-submitted form: both answers carry a live session, with the visitor's cart."""
     browser = lab.browser()
@@ -785,6 +818,52 @@ def test_lowering_the_configured_absolute_limit_holds_too(lab: Lab) -> None:
     lab.clock.advance(2)
 
     assert visitor.request().session.previous_end is EndReason.ABSOLUTE
+
+
+def test_a_new_id_is_to_be_had_while_the_clock_is_put_back(lab: Lab) -> None:
+    """The end of the others lies ahead of the clock then; whom it spared is not shut out by it."""
+    browser = lab.browser()
+    browser.sign_in("ada")
+    lab.clock.advance(-60)
+    request = browser.request()
+    request.session.logout_others()
+    request.finish()
+    request = browser.request()
+    request.session.regenerate()
+    request.finish()
+
+    assert browser.user() == "ada"
+
+
+def test_a_new_id_under_way_while_the_other_sessions_are_ended(lab: Lab) -> None:
+    """Another tab logs out all other devices and spares this session: so it does its new id."""
+    browser = lab.browser()
+    browser.sign_in("ada")
+    request, tab = browser.request(), browser.twin().request()
+    request.session.regenerate()
+    tab.session.logout_others()
+    tab.finish()
+    request.finish()
+
+    assert browser.user() == "ada"
+    assert browser.twin().cookie == browser.cookie != tab.browser.cookie
+
+
+@pytest.mark.parametrize("action", ["end_oldest", "reject"])
+def test_a_new_id_is_no_further_session(action: str) -> None:
+    """Under a limit lowered meanwhile it is neither refused, nor does it end other sessions."""
+    lab = Lab()
+    browsers = [lab.browser() for _ in range(3)]
+    for browser in browsers:
+        browser.sign_in("ada")
+    key = lab.settings.secret_key
+    later = Lab(lab.store, lab.clock, secret_key=key, max_sessions_per_user=1, on_limit=action)
+    request = Browser(later, browsers[0].cookie).request()
+    request.session.regenerate()
+    request.finish()
+
+    users = [request.browser.user(), *(each.user() for each in browsers[1:])]
+    assert users == ["ada"] * 3
 
 
 def test_a_new_id_does_not_start_the_absolute_clock_anew(lab: Lab) -> None:
