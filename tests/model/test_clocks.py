@@ -115,7 +115,7 @@ def test_a_skewed_process_neither_ends_nor_prolongs_anything(place: Place, skew:
 
     for runtime in (right, skewed):
         assert visit(runtime, cookie)[0].user_id == "ada"
-    place.age(made.id, 1799)
+    place.age(made.id, 1700)
     assert visit(skewed, cookie)[0].user_id == "ada"
     place.age(made.id, 1801)
     for runtime in (skewed, right):
