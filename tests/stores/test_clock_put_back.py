@@ -136,6 +136,20 @@ def test_an_end_of_all_sessions_reaches_those_made_before_the_clock_was_put_back
         assert found.reason is EndReason.THEFT
 
 
+def test_a_later_sign_in_does_not_hide_one_made_before_the_clock_was_put_back(at: OpenAt) -> None:
+    """The end of all sessions reaches both."""
+    before, after = at(HOUR), at(0)
+    early = sign_in(before)
+    assert admitted(before, early)
+    late = sign_in(after)
+    assert admitted(after, late)
+
+    after.end_user(early.tag, EndReason.REVOKED)
+
+    for record in (early, late):
+        assert isinstance(after.load(record.id), Ended)
+
+
 def test_the_spared_session_is_spared_after_the_clock_was_put_back(at: OpenAt) -> None:
     """And is ended by the next one that does not spare it."""
     before, after = at(HOUR), at(0)
