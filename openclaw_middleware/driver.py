@@ -49,6 +49,8 @@ class Driver:
             with self._alone(x):
                 x.store, x.breaker = self.store, self.breaker
                 drive(commit.run())
+        elif failed:
+            commit.drop()
 
     def take(self, x: Exchange, key: str, default: Any) -> Any:
         """See `core.take`."""
@@ -118,6 +120,8 @@ class AsyncDriver:
         if commit.due:
             x.renew_time()
             await _to_the_end(self._commit(x, commit))
+        elif failed:
+            commit.drop()
 
     async def _commit(self, x: Exchange, commit: Commit) -> None:
         async with self._alone(x):

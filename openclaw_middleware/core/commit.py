@@ -12,7 +12,14 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from ..errors import LoginRefused, SessionEnded, SessionError, StoreConflict, StoreError
+from ..errors import (
+    CodecError,
+    LoginRefused,
+    SessionEnded,
+    SessionError,
+    StoreConflict,
+    StoreError,
+)
 from . import events as ev
 from .contract import Ended
 from .exchange import Exchange
@@ -93,7 +100,7 @@ class Commit:
         try:
             if self.failed:
                 yield from give_up(self.x)
-                self._drop_what_widens()
+                self.drop()
             yield from self._all()
         except StoreError:
             if leaving:
@@ -264,11 +271,10 @@ class Commit:
         if x.accessed and not self.failed and x.outage == "unavailable":
             raise failure
 
-    def _drop_what_widens(self) -> None:
+    def drop(self) -> None:
+        """The request failed: neither data nor what widens is stored, and that is told."""
         state = self.state
-        lost: tuple[str, ...] = ()
-        if state.decoded:
-            lost = tuple(state.data.touched() if state.record else state.data.data)
+        lost = self._lost()
         if state.draft or state.policy or state.keep_alive or lost:
             record = state.record
             self.x.emit(
@@ -282,3 +288,14 @@ class Commit:
         state.draft = None
         state.policy = None
         state.keep_alive = False
+
+    def _lost(self) -> tuple[str, ...]:
+        state = self.state
+        if not state.decoded:
+            return ()
+        if state.record is None:
+            return tuple(state.data.data)
+        try:
+            return tuple(state.data.changed())
+        except CodecError:  # what cannot be stored may be why the request failed
+            return tuple(state.data.touched())

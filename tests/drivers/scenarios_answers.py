@@ -39,6 +39,39 @@ FAILURES = (
                 trips=1,
                 cookie="none",
                 stored=[(None, {"a": 1})],
+                check=lambda w, r: w.dropped == [("a",)],
+            ),
+        ),
+    ),
+    Scenario(
+        "500 has nothing to drop",
+        (
+            BEGIN,
+            Step(then(read(), status=500), status=500, trips=1, check=lambda w, r: w.dropped == []),
+        ),
+    ),
+    Scenario(
+        "500 drops what was to be kept alive",
+        (
+            BEGIN,
+            Step(
+                then(lambda session: session.keep_alive(), status=500),
+                status=500,
+                trips=1,
+                check=lambda w, r: w.dropped == [()],
+            ),
+        ),
+    ),
+    Scenario(
+        "500 drops what cannot be stored",
+        (
+            Step(write(a=[]), cookie="set"),
+            Step(
+                then(lambda session: session["a"].append(object()), status=500),
+                status=500,
+                trips=1,
+                stored=[(None, {"a": []})],
+                check=lambda w, r: w.dropped == [("a",)],
             ),
         ),
     ),
@@ -85,6 +118,7 @@ FAILURES = (
                 raises=ZeroDivisionError,
                 trips=1,
                 stored=[(None, {"a": 1})],
+                check=lambda w, r: w.dropped == [("a",)],
             ),
             STILL,
         ),

@@ -248,4 +248,18 @@ DATA = (
             Step(read("list"), body="[1]", trips=1),
         ),
     ),
+    Scenario(
+        "unserialisable in place, with the others logged out",
+        (
+            Step(then(login(), write(list=[1]))),
+            Step(then(login(), write(list=[2])), browser="b"),
+            Step(
+                then(append(object()), lambda session: session.logout_others()),
+                status=500,
+                raises=CodecError,
+                stored=[("u1", {"list": [1]})],
+                check=lambda w, r: w.dropped == [("list",)],
+            ),
+        ),
+    ),
 )

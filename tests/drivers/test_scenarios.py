@@ -31,6 +31,7 @@ def perform(world: World, runner: Runner, step: Step, at: int) -> dict[str, Any]
     cookies = step.sends(world) if step.sends is not None else browser.header
     headers = (*step.headers, ("cookie", cookies)) if cookies else step.headers
     world.trips.reset()
+    world.dropped.clear()
     response = runner.request(Call(step.handler, step.method, step.path, headers, step.query))
     trips = world.trips.total
     browser.take(response)
@@ -38,6 +39,7 @@ def perform(world: World, runner: Runner, step: Step, at: int) -> dict[str, Any]
     demand(world, runner, step, response, trips, where)
     told: dict[str, Any] = {"status": response.status, "store": world.contents()}
     told["ended"] = world.ended()
+    told["dropped"] = list(world.dropped)
     if step.eager is None:
         told["trips"] = trips
     if step.raises is None:

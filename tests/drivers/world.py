@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from openclaw_middleware import EndReason, Session, SessionSettings, StoreUnavailable
 from openclaw_middleware.core.contract import Live
-from openclaw_middleware.core.events import Events, Listener
+from openclaw_middleware.core.events import ChangesDropped, Event, Events, Listener
 from openclaw_middleware.core.steps import Steps
 from openclaw_middleware.runtime import Runtime, make_desk
 from openclaw_middleware.stores.memory import AsyncMemoryStore, MemoryState, MemoryStore
@@ -162,9 +162,14 @@ class World:
         self.trips = Counting()
         self.outage = Outage()
         self.notes: list[str] = []
-        self.listeners: list[Listener] = []
+        self.dropped: list[tuple[str, ...]] = []
+        self.listeners: list[Listener] = [self._note]
         self.browsers: dict[str, Browser] = {}
         self._drawn = 0
+
+    def _note(self, event: Event) -> None:
+        if isinstance(event, ChangesDropped):
+            self.dropped.append(event.keys)
 
     # -- for runners
 

@@ -30,6 +30,12 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Any) -> str:
     return url
 
 
+@pytest.fixture(autouse=True)
+def short_grace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sockets are watched soon, since every test waits for that."""
+    monkeypatch.setattr("openclaw_middleware.holding.GRACE", 0.05)
+
+
 @pytest.fixture
 def open_site() -> Iterator[Open]:
     """A function that serves an application on settings; closed after the test."""

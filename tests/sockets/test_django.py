@@ -94,8 +94,32 @@ async def events(request: HttpRequest) -> HttpResponse:
     return response
 
 
+async def reading(request: HttpRequest, pause: str) -> HttpResponse:
+    """A stream that notes how far it has come, and that it has been left."""
+    session: Any = request.session
+    await session.aload()
+
+    async def tell() -> AsyncIterator[str]:
+        try:
+            yield "data: tick\n\n"
+            session["read"] = 1
+            await asyncio.sleep(float(pause))
+            while True:
+                yield "data: tick\n\n"
+                await asyncio.sleep(0.01)
+        finally:
+            session["left"] = True
+            LOG.append("stream left")
+
+    return StreamingHttpResponse(tell(), content_type="text/event-stream")
+
+
 class Urls:
-    urlpatterns: ClassVar = [path("act/<what>", enter), path("events", events)]
+    urlpatterns: ClassVar = [
+        path("act/<what>", enter),
+        path("events", events),
+        path("reading/<pause>", reading),
+    ]
 
 
 @pytest.fixture
@@ -185,6 +209,16 @@ def test_a_client_that_leaves_lets_go(site: Site) -> None:
     calm(site)
     until(lambda: LOG == ["stream left"])
     assert json.dumps(site.get("/act/look", cookie)[0])
+
+
+@pytest.mark.parametrize("pause", ["0", "20"], ids=["while it sends", "while it waits"])
+def test_what_a_stream_changed_is_saved_when_its_client_leaves(site: Site, pause: str) -> None:
+    """That is how most of them end."""
+    _, cookie = sign_in(site)
+    with site.stream(cookie, f"/reading/{pause}") as response:
+        assert response.readline() == b"data: tick\n"
+    until(lambda: site.get("/act/look", cookie)[0][1] == {"read": 1, "left": True})
+    calm(site)
 
 
 def test_a_stream_of_known_length_is_left_alone(site: Site) -> None:

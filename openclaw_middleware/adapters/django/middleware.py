@@ -30,7 +30,7 @@ from .heartbeat import serve_heartbeat
 from .request import exchange_of
 from .response import apply_headers, closers, refusal, warn_of_plain_http
 from .session import DjangoSession, SkippedSession
-from .streaming import held
+from .streaming import close, held
 
 GetResponse = Callable[[HttpRequest], Any]
 
@@ -128,7 +128,8 @@ class _Turn:
             if x.touch_due() and not x.touch_can_wait():
                 driver.touch(x)
         except SessionError as error:
-            return self._refuse(x, response, error)
+            answer = self._refuse(x, response, error)
+            return self.fail(error) if answer is None else answer
         return self._go(x, response)
 
     def fail(self, error: BaseException) -> HttpResponseBase:
@@ -180,7 +181,8 @@ class _Turn:
             if x.touch_due():
                 await driver.touch(x)
         except SessionError as error:
-            return self._refuse(x, response, error)
+            answer = self._refuse(x, response, error)
+            return await self.afail(error) if answer is None else answer
         response = self._go(x, response)
         if getattr(response, "is_async", False):
             stream: Any = response
@@ -203,11 +205,17 @@ class _Turn:
     async def _watched(self, parts: AsyncIterator[Any]) -> AsyncIterator[Any]:
         """The stream, with the changes made in it committed at its end."""
         x = self.exchange
-        failed = True
+        failed = False
         try:
-            async for part in parts:
-                yield part
-            failed = False
+            try:
+                async for part in parts:
+                    yield part
+            finally:
+                # Most streams end by the client's leaving, and what they do then is done first.
+                await close(parts)
+        except Exception:
+            failed = True
+            raise
         finally:
             if x is not None and not x.closed:
                 x.closed = True
@@ -245,10 +253,10 @@ class _Turn:
 
     def _refuse(
         self, x: Exchange, response: HttpResponseBase, error: SessionError
-    ) -> HttpResponseBase:
+    ) -> HttpResponseBase | None:
         answer = refusal(error, x)
         if answer is None:
-            raise error
+            return None
         x.started = x.closed = True
         # Closing the new response closes what the old one held.
         closers(answer).append(response.close)

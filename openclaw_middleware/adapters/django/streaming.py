@@ -52,3 +52,11 @@ async def held(
             yield words
     finally:
         await holding.release()
+        await close(parts)
+
+
+async def close(parts: AsyncIterator[Any]) -> None:
+    """End a generator that was left before its end; other iterators have none of their own."""
+    aclose = getattr(parts, "aclose", None)
+    if aclose is not None:
+        await aclose()

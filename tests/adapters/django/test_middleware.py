@@ -16,6 +16,7 @@ from openclaw_middleware import ConfigurationError, SessionStateError, StoreUnav
 from openclaw_middleware.adapters.django import conf, get_manager, get_session
 from openclaw_middleware.adapters.django import response as response_module
 from openclaw_middleware.adapters.django.deployment import Deployment
+from openclaw_middleware.core.events import ChangesDropped
 from openclaw_middleware.stores.memory import AsyncMemoryStore, MemoryState, MemoryStore
 from openclaw_middleware.testing import Clock, Counting, Fault, wrap
 from tests.fresh import namespace as new_namespace
@@ -313,6 +314,35 @@ def test_late_changes_of_an_async_stream_are_stored() -> None:
         assert (await client.get("/aread")).json() == {"a": "2", "late": True}
 
     async_to_sync(visit)()
+
+
+def test_late_changes_of_a_stream_that_fails_are_dropped_with_an_event(
+    deployment: Deployment,
+) -> None:
+    client = AsyncClient()
+    told: list[Any] = []
+    deployment.events.add([told.append])
+
+    async def task(request: Any) -> Any:
+        await request.session.aset("a", "2")
+
+        async def parts() -> Any:
+            yield b"one"
+            request.session["late"] = True
+            raise LookupError("no end")
+
+        return StreamingHttpResponse(parts())
+
+    async def visit() -> None:
+        await client.get("/awrite", {"a": "1"})
+        aviews.task = task
+        response = await client.get("/arun")
+        with pytest.raises(LookupError, match="no end"):
+            [part async for part in response.streaming_content]
+        assert (await client.get("/aread")).json() == {"a": "2"}
+
+    async_to_sync(visit)()
+    assert [event.keys for event in told if isinstance(event, ChangesDropped)] == [("late",)]
 
 
 def test_a_late_touch_goes_out_after_the_response(clock: Clock, deployment: Deployment) -> None:
