@@ -210,7 +210,8 @@ class Line:
         self._life.clear()
         try:
             assert self._release is not None  # noqa: S101  # for the type checker
-            await self._release
+            # Some frameworks cancel at every step until the task is gone; that is not for this.
+            await asyncio.shield(self._release)
             if self._goodbye is not None:
                 await asyncio.wait({self._goodbye})
         finally:

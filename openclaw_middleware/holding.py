@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 from .core.exchange import Exchange
@@ -36,35 +37,38 @@ class Holding:
         self._told = told
         self._counts = not exchange.request.passive
         self._watch: Watch | None = None
-        self._ended = False
-        self._starting: asyncio.TimerHandle | None = asyncio.get_running_loop().call_later(
-            GRACE, self._started
-        )
+        self._over = False
+        self._used_at: float | None = None
+        self._loop = asyncio.get_running_loop()
+        self._starting: asyncio.TimerHandle | None = self._loop.call_later(GRACE, self._started)
 
     def use(self) -> None:
         """The person has sent something; nothing is waited for."""
         if self._is_activity:
+            self._used_at = self._exchange.desk.monotonic()
             if self._watch is not None:
-                self._watch.use(self)
+                self._watch.use(self, self._used_at)
             else:
-                self.look(used=True)
+                self.look()
 
     @property
     def _is_activity(self) -> bool:
         # Where a fresh sign-in is asked for nobody stays by talking.
         return self._counts and self._exchange.state.lapse is None
 
-    def look(self, *, used: bool = False) -> None:
+    def look(self) -> None:
         """Hold the session, if the application has come to use it only now."""
         x = self._exchange
         record = x.state.record
-        idle = self._watch is None and self._starting is None and not self._ended
+        idle = self._watch is None and self._starting is None and not self._over
         if idle and x.accessed and record is not None and x.clocked:
             self._watch = self._runtime.watch()
-            self._watch.join(self, record, x.at(x.desk.monotonic()), used=used)
+            self._watch.join(self, record, x.at(x.desk.monotonic()), used_at=self._used_at)
 
     async def release(self) -> None:
         """Let go of the session."""
+        self._over = True
+        self._exchange.on_access = None
         if self._starting is not None:
             self._starting.cancel()
         if self._watch is not None:
@@ -72,9 +76,17 @@ class Holding:
 
     def _started(self) -> None:
         self._starting = None
-        self.look(used=self._is_activity)
+        if self._is_activity:
+            self._used_at = self._exchange.desk.monotonic()
+        # It may come to use the session later, with nothing sent or received for a long time.
+        self._exchange.on_access = self._accessed
+        self.look()
         # What the exchange does from here on, late saves included, is nobody's activity.
         self._exchange.request = replace(self._exchange.request, passive=True)
+
+    def _accessed(self) -> None:
+        with suppress(RuntimeError):  # the loop is closed, and the socket with it
+            self._loop.call_soon_threadsafe(self.look)
 
     def session_used(self, last_active_at: float) -> None:
         """See `watch.Holder`."""
@@ -82,7 +94,7 @@ class Holding:
 
     def session_ended(self, reason: EndReason) -> None:
         """See `watch.Holder`."""
-        self._ended = True
+        self._over = True
         self._told(reason)
 
 

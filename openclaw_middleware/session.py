@@ -200,7 +200,8 @@ class Session(SessionMapping):
         self._before_start("regenerate").regenerate()
 
     def keep_alive(self) -> None:
-        """Start the idle clock anew with this request, whatever the throttle says."""
+        """Start the idle clock anew with this request, whatever the throttle says; once the
+        response has started, with the next `save()`, at the latest at the end."""
         self._state().keep_alive = True
 
     def use_policy(self, name: str) -> None:
@@ -261,7 +262,10 @@ class Session(SessionMapping):
             StoreConflict, LoginRefused, SessionEnded: nothing was saved.
         """
         self._mark_explicit()
-        self._driver("save").commit(self._x)
+        driver = self._driver("save")
+        driver.commit(self._x)
+        if self._x.keeps_alive_late():
+            driver.touch(self._x)
 
     def take(self, key: str, default: Any = None) -> Any:
         """Remove a one-time value and return it, to exactly one caller (blocking)."""
@@ -283,7 +287,10 @@ class Session(SessionMapping):
         """`save`, awaited."""
         await self.aload()
         self._mark_explicit()
-        await self._adriver("save").commit(self._x)
+        driver = self._adriver("save")
+        await driver.commit(self._x)
+        if self._x.keeps_alive_late():
+            await driver.touch(self._x)
 
     async def atake(self, key: str, default: Any = None) -> Any:
         """`take`, awaited."""

@@ -56,12 +56,15 @@ class Watch:
 
     # -- holders
 
-    def join(self, holder: Holder, record: Record, now: float, *, used: bool) -> None:
+    def join(
+        self, holder: Holder, record: Record, now: float, *, used_at: float | None = None
+    ) -> None:
         """Watch the record for this holder; it is looked at anew, since it may have ended already.
 
         Args:
             now: the store's time.
-            used: its person has just used it; written down if it is time to.
+            used_at: when its person last used it, by the monotonic clock; written down if it is
+                time to.
         """
         watched = self._sessions.get(record.id)
         if watched is None:
@@ -71,8 +74,8 @@ class Watch:
         watched.holders.add(holder)
         self._held[holder] = watched
         self._start()
-        if used:
-            self.use(holder)
+        if used_at is not None:
+            self.use(holder, used_at)
 
     async def leave(self, holder: Holder) -> None:
         """Stop watching for this holder, with its activity written down; with the last one
@@ -88,15 +91,18 @@ class Watch:
             if not self._held:
                 await self._stop()
 
-    def use(self, holder: Holder) -> None:
-        """Its person used it: written down soon, at most once per touch interval."""
+    def use(self, holder: Holder, at: float) -> None:
+        """Its person used it: written down soon, at most once per touch interval.
+
+        Args:
+            at: when, by the monotonic clock.
+        """
         watched = self._held.get(holder)
-        now = self._desk.monotonic()
-        if watched is None or now < watched.touch_from:
+        if watched is None or at < watched.touch_from:
             return
         if watched.used_at is None:
             self._hint(watched)
-        watched.used_at = now
+        watched.used_at = at
 
     async def _settle(self, watched: Watched) -> None:
         if watched.used_at is not None:
@@ -139,10 +145,14 @@ class Watch:
                 self._hint(self._sessions[name])
             return
         if name is None:
-            # What ended before was not heard, so everything is asked about now.
+            # What ended before was not heard, so everything is asked about now, and what is heard
+            # of meanwhile before the rest.
             self._round_at = asyncio.get_running_loop().time() + self._interval * SAFETY
+            self._round = dict.fromkeys(self._sessions.values())
+            self._wake.set()
+            return
         for watched in self._sessions.values():
-            if name is None or watched.record.tag == name:
+            if watched.record.tag == name:
                 self._hint(watched)
 
     def _hint(self, watched: Watched) -> None:
@@ -270,7 +280,9 @@ class Watch:
     async def _follow(self, mine: Record, found: Loaded) -> Loaded:
         """What became of a session that gave way to the same user's next one."""
         for _ in range(MAX_CHAIN):
-            heir = found.successor if isinstance(found, Ended) else None
+            if not isinstance(found, Ended) or found.reason is not EndReason.REPLACED:
+                break
+            heir = found.successor
             if heir is None or tag_of(heir) != mine.tag:
                 break
             further: Loaded = await self._store.load(heir)

@@ -12,7 +12,8 @@ from typing import Any
 
 from .core.events import logger
 
-# Seconds between attempts to listen; doubled with each failure, up to the second.
+# Seconds between attempts to listen; doubled with each failure, up to the second. A connection that
+# stood for less than that is one, too: after each everything is asked about.
 FIRST_RETRY, LAST_RETRY = 0.1, 5.0
 
 
@@ -39,8 +40,10 @@ class Hearing:
         """Listen until cancelled. That it does not work is said once, until it did."""
         told = False
         retry = FIRST_RETRY
+        time = asyncio.get_running_loop().time
         try:
             while True:
+                began = time()
                 try:
                     await self._store.listen(self._hear)
                 except Exception as error:
@@ -49,7 +52,8 @@ class Hearing:
                         told = True
                 if self.hears:
                     self.hears = False
-                    retry = FIRST_RETRY
+                    if time() - began >= LAST_RETRY:
+                        retry = FIRST_RETRY
                 self._deaf()
                 await asyncio.sleep(retry * (0.5 + secrets.randbelow(500) / 1000))  # spreads load
                 retry = min(2 * retry, LAST_RETRY)

@@ -8,6 +8,7 @@ Bodies are generators; drivers run them in their colour. No framework, no engine
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from ..errors import (
@@ -44,6 +45,8 @@ class Exchange(Outgoing):
         demanded: the last demand of a fresh sign-in that was raised, or None.
         started: the response headers have left.
         closed: the request failed; nothing more is written for it.
+        on_access: called once when the application looks at the session, in whatever thread it
+            does; None for nobody.
         trips: how many store calls were made.
         spent: seconds of the store's time used up so far, waiting for one's turn included.
         silent: from when to when the store last left this request without an answer, of the
@@ -65,6 +68,7 @@ class Exchange(Outgoing):
         self.started = False
         self.logout_failed = False
         self.closed = False
+        self.on_access: Callable[[], object] | None = None
         self.hand_out: Token | None = None
         self.promote = False
         self.renew = False
@@ -268,17 +272,22 @@ class Exchange(Outgoing):
     def touch_due(self) -> bool:
         """Whether this use of the session should start its idle clock anew."""
         record = self.state.record
-        if record is None or self._touched or self._clock is None:
+        if record is None or self._clock is None:
             return False
         if self.state.lapse is not None:
             # Asking for a page that is refused would else end the idleness it is refused for.
             return False
         if self.state.keep_alive:
             return True
-        if self.request.passive or not self.accessed:
+        if self._touched or self.request.passive or not self.accessed:
             return False
         now = self.at(self.desk.monotonic())
         return now - record.last_active_at >= self.rules.touch_every(record)
+
+    def keeps_alive_late(self) -> bool:
+        """Whether `keep_alive()` was called after the response had started, where a save is the
+        moment to do it: a socket may stay open for hours."""
+        return self.started and self.state.keep_alive and self.touch_due()
 
     def touch_can_wait(self) -> bool:
         """Whether a due touch may go out after the response: the deadline is not near."""
@@ -297,8 +306,7 @@ class Exchange(Outgoing):
         record = self.state.record
         if record is None:
             return None
-        self._touched = True
-        self.state.keep_alive = False
+        self.mark_touched()
         # The idle part of not_after is what a touch extends; only the absolute part still holds.
         absolute = self.rules.limits_of(record).absolute
         until = record.started + absolute
@@ -343,6 +351,9 @@ class Exchange(Outgoing):
     def access(self) -> State:
         """The state, for the application to read; raises what kept it from being loaded."""
         self.accessed = True
+        if self.on_access is not None:
+            told, self.on_access = self.on_access, None
+            told()
         if self.failure is not None and self.outage == "unavailable":
             raise self.failure
         return self.state
@@ -373,5 +384,6 @@ class Exchange(Outgoing):
             self.state.judged = judged._replace(veiled=True)
 
     def mark_touched(self) -> None:
-        """A write has just started the idle clock anew: no touch is needed."""
+        """The idle clock is started anew: no (other) touch is needed."""
         self._touched = True
+        self.state.keep_alive = False

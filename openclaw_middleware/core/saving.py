@@ -150,7 +150,12 @@ class Saving:
             seen = result.now if active else record.last_active_at
             moved = state.policy
             stored = replace(wanted, version=result.version, last_active_at=seen)
+            kept_alive = state.keep_alive
             self._rebase(stored, data)
+            if active:
+                x.mark_touched()
+            else:
+                state.keep_alive = kept_alive
             if moved:
                 yield from self._tell_policy(stored, moved)
             return
@@ -292,6 +297,7 @@ class Saving:
         """The new record is stored: it is the ground from here on, and its token goes out."""
         x = self.x
         self._rebase(record, data)
+        x.mark_touched()
         x.hand_out = None
         x.promote = False
         x.dead = False
@@ -311,4 +317,3 @@ class Saving:
         data = x.state.data
         data.rebase(stored, lambda: read()[0])
         x.state.stand_on(record, read, data)
-        x.mark_touched()

@@ -194,8 +194,8 @@ def test_a_deadline_closes_the_socket(store_url: str, open_site: Open, limit: st
     """By a timer, not by asking: the poll would come much later."""
     limits = {"idle_timeout": 3, "absolute_timeout": 3 if limit == "absolute" else 60}
     site = open_site(store=store_url, socket_poll_interval=60, **limits)
-    _, cookie = site.sign_in("ada")
     began = time.monotonic()
+    _, cookie = site.sign_in("ada")
     with site.socket(cookie, watched=False) as socket:
         socket.recv()
         assert closing(socket) == (4401, limit)
@@ -237,13 +237,16 @@ class TestApplications:
         session_id, cookie = site.sign_in("ada")
         with site.socket(cookie, "/indifferent", watched=False) as socket:
             site.manager.revoke(session_id)
-            time.sleep(0.8)  # longer than it takes to be watched
+            time.sleep(0.2)  # longer than it takes to be watched
             assert not site.watch._held
             socket.send('"hello"')
             assert socket.recv(timeout=PATIENCE) == '"hello"'
 
-    def test_what_ended_before_it_was_watched(self, open_site: Open) -> None:
+    def test_what_ended_before_it_was_watched(
+        self, open_site: Open, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """Between the handshake and the first look nothing is missed."""
+        monkeypatch.setattr("openclaw_middleware.holding.GRACE", 0.5)
         site = open_site(store="memory://", socket_poll_interval=60)
         session_id, cookie = site.sign_in("ada")
         with site.socket(cookie, watched=False) as socket:

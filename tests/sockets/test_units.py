@@ -6,6 +6,7 @@ import asyncio
 import re
 from typing import Any
 
+import anyio
 import pytest
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
@@ -21,6 +22,8 @@ from openclaw_middleware.asgi import SessionMiddleware, get_session
 from openclaw_middleware.core.events import ChangesDropped
 from openclaw_middleware.holding import Holding, last_words
 from openclaw_middleware.interruption import Interruption
+from openclaw_middleware.runtime import Runtime
+from openclaw_middleware.testing import Clock
 from openclaw_middleware.testing.clients import login, session_of
 from tests.architecture import ROOT
 from tests.core.lab import Lab
@@ -54,10 +57,12 @@ class Watched:
     def watch(self) -> Watched:
         return self
 
-    def join(self, holder: object, record: object, now: float, *, used: bool) -> None:
-        self.told.append(("join", used))
+    def join(
+        self, holder: object, record: object, now: float, *, used_at: float | None = None
+    ) -> None:
+        self.told.append(("join", used_at is not None))
 
-    def use(self, holder: object) -> None:
+    def use(self, holder: object, at: float) -> None:
         self.told.append("use")
 
 
@@ -115,10 +120,10 @@ class TestInterruption:
 class Bare:
     """A plain ASGI application, its socket, and a server made of queues."""
 
-    def __init__(self, talk: Any, **settings: Any) -> None:
-        self.settings = SessionSettings.for_tests(**settings)
+    def __init__(self, talk: Any, *, clock: Clock | None = None, **settings: Any) -> None:
+        runtime = Runtime(SessionSettings.for_tests(**settings), clock=clock)
         self.events: list[Any] = []
-        self.manager = AsyncSessionManager(self.settings, listeners=[self.events.append])
+        self.manager = AsyncSessionManager(runtime, listeners=[self.events.append])
         self.app = SessionMiddleware(talk, self.manager)
         self.received: asyncio.Queue[Any] = asyncio.Queue()
         self.sent: asyncio.Queue[Any] = asyncio.Queue()
@@ -141,12 +146,12 @@ class Bare:
         await SessionMiddleware(enter, self.manager)(scope, self.received.get, send)
         return found["id"], found["cookie"]
 
-    async def open(self, cookie: bytes) -> asyncio.Task[None]:
+    async def open(self, cookie: bytes, *, watched: bool = True) -> asyncio.Task[None]:
         scope = {"type": "websocket", "path": "/", "headers": [(b"cookie", cookie)]}
         task = asyncio.ensure_future(self.app(scope, self.received.get, self.sent.put))
         self.received.put_nowait({"type": "websocket.connect"})
         assert (await self.sent.get())["type"] == "websocket.accept"
-        while not self.manager.runtime.watch()._hearing.hears:  # noqa: ASYNC110
+        while watched and not self.manager.runtime.watch()._hearing.hears:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         return task
 
@@ -273,6 +278,126 @@ async def test_the_servers_own_cancellation_is_not_swallowed(ended: bool) -> Non
     with pytest.raises(asyncio.CancelledError):
         await task
     assert bare.manager.runtime.watch()._tasks == []
+
+
+@pytest.mark.parametrize("open_for", [0, 0.15], ids=["at once", "later"])
+async def test_a_cancellation_that_is_repeated_leaves_nothing_behind(open_for: float) -> None:
+    """As anyio's, which come at every step until the task is gone."""
+
+    async def talk(scope: Any, receive: Any, send: Any) -> None:
+        assert get_session(scope).user_id == "ada"
+        await receive()
+        await send({"type": "websocket.accept"})
+        await asyncio.sleep(60)
+
+    bare = Bare(talk)
+    _, cookie = await bare.sign_in()
+    inside = bare.app
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        with anyio.move_on_after(60) as limit:
+            limits.append(limit)
+            await inside(scope, receive, send)
+
+    limits: list[anyio.CancelScope] = []
+    bare.app = app  # type: ignore[assignment]
+    task = await bare.open(cookie, watched=bool(open_for))
+    limits[0].cancel()
+    await task
+    await asyncio.sleep(0.15)
+    watch = bare.manager.runtime.watch()
+    assert (watch._held, watch._tasks) == ({}, [])
+
+
+@pytest.mark.parametrize("way", ["awaited", "in a thread"])
+async def test_a_session_that_is_looked_at_late_is_held(way: str) -> None:
+    """And nothing more is sent or received that would remind anybody of it."""
+    closed: list[Any] = []
+
+    async def talk(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        await receive()
+        if way == "awaited":
+            await get_session(scope).aload()
+        else:
+            await asyncio.to_thread(lambda: get_session(scope).user_id)
+        closed.append(await receive())
+
+    clock = Clock()
+    bare = Bare(talk, clock=clock)
+    session_id, cookie = await bare.sign_in()
+    task = await bare.open(cookie, watched=False)
+    await asyncio.sleep(0.15)
+    watch = bare.manager.runtime.watch()
+    assert not watch._held
+    clock.advance(1000)
+    bare.received.put_nowait({"type": "websocket.receive", "text": "x"})
+
+    async def last_active() -> float:
+        found = await bare.manager.get(session_id)
+        assert found is not None
+        return found.last_active_at
+
+    async with asyncio.timeout(5):
+        while await last_active() < clock():  # noqa: ASYNC110  # the message that led to it counts
+            await asyncio.sleep(0.01)
+        await bare.manager.revoke(session_id)
+        await task
+    assert [message["code"] for message in closed] == [4401]
+
+
+async def test_a_session_that_is_looked_at_too_late_is_not_held() -> None:
+    """Its socket has been closed, and the application still works."""
+    done = asyncio.Event()
+
+    async def talk(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        await done.wait()
+        await send({"type": "websocket.close", "code": 1000})
+        assert get_session(scope).user_id == "ada"
+        await asyncio.sleep(0.05)
+        assert not bare.manager.runtime.watch()._held
+
+    bare = Bare(talk)
+    _, cookie = await bare.sign_in()
+    task = await bare.open(cookie, watched=False)
+    await asyncio.sleep(0.15)
+    done.set()
+    await task
+
+
+@pytest.mark.parametrize("writes", [False, True])
+@pytest.mark.parametrize("passive", [False, True])
+async def test_an_application_keeps_its_session_alive(passive: bool, writes: bool) -> None:
+    """With a save, not when the socket is closed at last; as often as it says so."""
+    seen: list[float] = []
+
+    async def talk(scope: Any, receive: Any, send: Any) -> None:
+        session = get_session(scope)
+        session["n"] = 0
+        await receive()
+        await send({"type": "websocket.accept"})
+        for n in range(1, 4):
+            clock.advance(10)
+            session["n"] = n if writes else 0
+            session.keep_alive()
+            await session.asave()
+            found = await bare.manager.get(session_id)
+            assert found is not None
+            seen.append(found.last_active_at)
+            clock.advance(10)
+        await receive()
+
+    clock = Clock()
+    began = clock()
+    bare = Bare(talk, clock=clock, passive_paths=["/"] if passive else [])
+    session_id, cookie = await bare.sign_in()
+    task = await bare.open(cookie, watched=False)
+    bare.received.put_nowait({"type": "websocket.disconnect", "code": 1000})
+    await task
+    assert seen == [began + 10, began + 30, began + 50]
 
 
 def test_the_example_of_the_page_works() -> None:

@@ -21,6 +21,7 @@ from openclaw_middleware.stores.memory import AsyncMemoryStore
 from openclaw_middleware.testing import Clock, Counting, Gate, wrap
 from openclaw_middleware.testing.conformance_bench import Bench
 from openclaw_middleware.watch import SAFETY, TOGETHER, Watch, Watches
+from openclaw_middleware.watch_hearing import FIRST_RETRY, LAST_RETRY, Hearing
 from tests.sockets.test_activity import Away
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -110,7 +111,7 @@ class Lab:
     async def held(self, watch: Watch, record: Record) -> Holder:
         """A holder of the record, when everything about it has been asked."""
         holder = Holder()
-        watch.join(holder, record, self.clock(), used=False)
+        watch.join(holder, record, self.clock())
         await self.calm(watch)
         return holder
 
@@ -273,6 +274,56 @@ class TestHearing:
         assert asyncio.get_running_loop().time() - began < SAFETY * 0.5 / 2
         assert not watch._hearing.hears
 
+    async def test_after_a_break_what_is_heard_of_comes_before_the_rest(self, lab: Lab) -> None:
+        """With many sessions, asking about everything takes its time."""
+        watch = lab.watch()
+        records = [await lab.record(f"user{n}") for n in range(10 * TOGETHER)]
+        holders = [await lab.held(watch, record) for record in records]
+        load, held_up = lab.memory.load, asyncio.Event()
+        asked: list[str] = []
+
+        async def slow(session_id: str) -> Any:
+            asked.append(session_id)
+            await held_up.wait()
+            return await load(session_id)
+
+        lab.memory.load = slow  # type: ignore[method-assign]
+        lab.memory.breaks.set()
+        await until(lambda: len(asked) == TOGETHER)
+        await lab.memory.end(records[-1].id, EndReason.REVOKED)
+        await until(lambda: watch._hinted)
+        held_up.set()
+        await until(lambda: holders[-1].told)
+        assert records[-1].id in asked[: 2 * TOGETHER]
+
+    @pytest.mark.parametrize("lasts", [False, True])
+    async def test_a_connection_that_never_lasts_is_made_less_and_less_often(
+        self, lasts: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Each time everything is asked about."""
+        clock, waits = Clock(), []
+        monkeypatch.setattr(asyncio.get_running_loop(), "time", clock)
+
+        class Flapping:
+            async def listen(self, heard: Heard) -> None:
+                heard(None)
+                clock.advance(LAST_RETRY if lasts else 0.1)
+
+        async def sleep(seconds: float) -> None:
+            waits.append(seconds)
+            if len(waits) == 9:
+                raise asyncio.CancelledError
+
+        monkeypatch.setattr(asyncio, "sleep", sleep)
+        hearing = Hearing(Flapping(), lambda name: None, lambda: None)
+        with pytest.raises(asyncio.CancelledError):
+            await hearing.run()
+        assert waits[0] <= FIRST_RETRY
+        if lasts:
+            assert max(waits) <= FIRST_RETRY
+        else:
+            assert LAST_RETRY / 2 <= waits[-1] <= LAST_RETRY
+
     async def test_one_listener_for_all_and_none_without(self, lab: Lab) -> None:
         watch = lab.watch()
         holders = [await lab.held(watch, await lab.record(f"user{n}")) for n in range(50)]
@@ -325,7 +376,7 @@ class TestDeadlines:
         record = await lab.record(idle_timeout=10000.0, policy="default")
         holder = await lab.held(watch, record)
         lab.clock.advance(1800)
-        watch.use(holder)  # too late: it must not be brought back by it
+        watch.use(holder, lab.clock())  # too late: it must not be brought back by it
         await until(lambda: holder.told)
         assert holder.told == [EndReason.IDLE]
 
@@ -337,7 +388,7 @@ class TestLeaving:
         record = await lab.record()
         holder = await lab.held(watch, record)
         lab.clock.advance(1000)
-        watch.use(holder)
+        watch.use(holder, lab.clock())
         await watch.leave(holder)
         found = await lab.memory.load(record.id)
         assert isinstance(found, Live)
@@ -355,7 +406,7 @@ class TestLeaving:
         holder = await lab.held(watch, await lab.record())
         lab.clock.advance(1000)
         lab.away.on = True
-        watch.use(holder)
+        watch.use(holder, lab.clock())
         await watch.leave(holder)
         assert "was used, but not touched" in caplog.text
         assert watch._tasks == []
@@ -367,7 +418,7 @@ class TestLeaving:
         record = await lab.record()
         holder = await lab.held(watch, record)
         lab.clock.advance(1000)
-        watch.use(holder)
+        watch.use(holder, lab.clock())
         await gate.reached()
         leaving = asyncio.ensure_future(watch.leave(holder))
         await asyncio.sleep(0.01)
@@ -511,14 +562,14 @@ class TestSuccession:
         second = await self.succeed(lab, first)
         # Another socket holds the successor already when the first one comes to it.
         other = Holder()
-        watch.join(other, second, lab.clock(), used=False)
+        watch.join(other, second, lab.clock())
         await lab.calm(watch)
         assert set(watch._sessions) == {second.id}
         third = await self.succeed(lab, second)
         await lab.calm(watch)
         assert set(watch._sessions) == {third.id}
         lab.clock.advance(1000)
-        watch.use(holder)
+        watch.use(holder, lab.clock())
         await until(lambda: holder.used)
         assert other.used == holder.used == [lab.clock()]
         await lab.memory.end(third.id, EndReason.REVOKED)
@@ -542,6 +593,16 @@ class TestSuccession:
         second = await self.succeed(lab, first, None)
         await until(lambda: second.id in watch._sessions)
         assert holder.told == []
+
+    async def test_a_visitor_who_leaves_with_a_farewell_has_left(self, lab: Lab) -> None:
+        """`logout()` with something written afterwards has a successor, too."""
+        watch = lab.watch()
+        first = await lab.record(None)
+        holder = await lab.held(watch, first)
+        draft = await adrive(lab.bench.draft(None))
+        await lab.memory.succeed(first.id, first.version, draft, reason=EndReason.SIGNED_OUT)
+        await until(lambda: holder.told)
+        assert holder.told == [EndReason.SIGNED_OUT]
 
     @pytest.mark.parametrize(("before", "after"), [(None, "ada"), ("ada", None), ("ada", "bob")])
     async def test_it_ends_with_another_users(
