@@ -36,7 +36,7 @@ async def act(request: Request) -> Response:
     session = get_session(request)
     match request.path_params["what"]:
         case "in":
-            session.login(request.query_params["user"])
+            session.login(request.query_params["user"], policy=request.query_params.get("policy"))
             session["n"] = 0
         case "out":
             session.logout()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from openclaw_middleware import AsyncSessionManager, EndReason
+from openclaw_middleware import AsyncSessionManager, EndReason, Policy
 from tests.sockets.conftest import ANNOUNCING, SECRET, STORES, Open
 from tests.sockets.site import PATIENCE, Site, until
 
@@ -123,9 +124,10 @@ def test_the_time_from_revoke_to_closed(
     """Twenty trials; within a second where the store announces, else within the poll interval."""
     site = open_site(**settings_for(store_url, socket_poll_interval=POLL))
     took = []
-    for _ in range(20):
-        session_id, cookie = site.sign_in("ada")
-        with site.socket(cookie) as socket:
+    with ExitStack() as stack:
+        visits = [site.sign_in(f"user{n}") for n in range(20)]
+        sockets = [stack.enter_context(site.socket(cookie)) for _, cookie in visits]
+        for (session_id, _), socket in zip(visits, sockets, strict=True):
             socket.recv()
             site.manager.revoke(session_id)
             began = time.monotonic()
@@ -189,16 +191,22 @@ def test_the_oldest_of_too_many_sessions_is_closed(store_url: str, open_site: Op
 
 
 @every_store
-@pytest.mark.parametrize("limit", ["idle", "absolute"])
-def test_a_deadline_closes_the_socket(store_url: str, open_site: Open, limit: str) -> None:
+def test_a_deadline_closes_the_socket(store_url: str, open_site: Open) -> None:
     """By a timer, not by asking: the poll would come much later."""
-    limits = {"idle_timeout": 3, "absolute_timeout": 3 if limit == "absolute" else 60}
-    site = open_site(store=store_url, socket_poll_interval=60, **limits)
+    site = open_site(
+        store=store_url,
+        socket_poll_interval=60,
+        idle_timeout=3,
+        policies={"working": Policy(None, 3)},
+    )
     began = time.monotonic()
-    _, cookie = site.sign_in("ada")
-    with site.socket(cookie, watched=False) as socket:
-        socket.recv()
-        assert closing(socket) == (4401, limit)
+    _, idle = site.sign_in("ada")
+    _, working = site.sign_in("bob&policy=working")
+    with site.socket(idle, watched=False) as one, site.socket(working, watched=False) as other:
+        one.recv()
+        other.recv()
+        assert closing(one) == (4401, "idle")
+        assert closing(other) == (4401, "absolute")
         assert 2.9 < time.monotonic() - began < 6
     calm(site)
 
@@ -219,8 +227,13 @@ class TestApplications:
 
     @pytest.mark.parametrize("path", ["/careless", "/broadcast", "/deaf"])
     def test_it_is_taken_out_in_good_order(
-        self, open_site: Open, path: str, caplog: pytest.LogCaptureFixture
+        self,
+        open_site: Open,
+        path: str,
+        caplog: pytest.LogCaptureFixture,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
+        monkeypatch.setattr("openclaw_middleware.asgi_sockets.PARTING", 0.3)
         site = open_site(store="memory://")
         session_id, cookie = site.sign_in("ada")
         with site.socket(cookie, path) as socket:
