@@ -260,6 +260,38 @@ async def test_an_application_that_reads_nothing_any_more_is_cut_off_in_the_end(
         assert (await bare.sent.get())["code"] == 4401
 
 
+async def test_a_socket_that_is_being_closed_is_not_closed_twice() -> None:
+    """The session ends while the application's own farewell is on its way."""
+    leaving, arrived = asyncio.Event(), asyncio.Event()
+
+    async def talk(scope: Any, receive: Any, send: Any) -> None:
+        assert get_session(scope).user_id == "ada"
+        await receive()
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.close", "code": 1000})
+
+    bare = Bare(talk)
+    session_id, cookie = await bare.sign_in()
+    sent = bare.sent.put
+
+    async def put(message: Any) -> None:
+        await sent(message)
+        if message["type"] == "websocket.close":
+            leaving.set()
+            await arrived.wait()
+
+    bare.sent.put = put  # type: ignore[method-assign]
+    task = await bare.open(cookie)
+    await leaving.wait()
+    await bare.manager.revoke(session_id)
+    await asyncio.sleep(0.05)
+    arrived.set()
+    async with asyncio.timeout(5):
+        await task
+    assert (await bare.sent.get())["code"] == 1000
+    assert bare.sent.empty()
+
+
 @pytest.mark.parametrize("ended", [False, True])
 async def test_the_servers_own_cancellation_is_not_swallowed(ended: bool) -> None:
     async def talk(scope: Any, receive: Any, send: Any) -> None:
