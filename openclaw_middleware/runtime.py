@@ -38,6 +38,9 @@ from .stores.memory import AsyncMemoryStore, MemoryStore
 from .stores.url import open_store
 from .watch import Watch, Watches
 
+PASSIVE_HEADER = "x-session-passive"
+"""Sent by a page with a request that nobody asked for, such as polling."""
+
 
 class Runtime:
     """One deployment at work.
@@ -181,7 +184,8 @@ class Runtime:
         return next(filter(None, map(areas.of, ahead)), None), True
 
     def _is_passive(self, path: str, method: str, header: Header) -> bool:
-        if method == "OPTIONS" or path in self.passive:
+        # Whoever sends the header makes their own session end sooner, and nobody's later.
+        if method == "OPTIONS" or path in self.passive or header(PASSIVE_HEADER) is not None:
             return True
         purpose = header("sec-purpose") or header("purpose") or ""
         return "prefetch" in purpose or "preview" in purpose

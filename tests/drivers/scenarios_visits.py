@@ -23,6 +23,8 @@ from .steps import (
     write,
 )
 
+PASSIVE = (("x-session-passive", "1"),)
+
 BUDGET = (
     Scenario(
         "no cookie, untouched", (Step(trips=0, cookie="none", vary=False, cache="", stored=[]),)
@@ -68,6 +70,14 @@ BUDGET = (
             Step(read(), before=after(901), path="/poll/x", trips=1, body="None"),
         ),
         {"passive_paths": ("/poll",)},
+    ),
+    Scenario(
+        "a request that says it is passive",
+        (
+            BEGIN,
+            Step(read(), before=after(900), headers=PASSIVE, trips=1, body="1"),
+            Step(read(), before=after(901), headers=PASSIVE, trips=1, body="None"),
+        ),
     ),
     Scenario(
         "skipped path",
