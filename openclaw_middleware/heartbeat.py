@@ -70,7 +70,7 @@ class Heartbeat:
             mount: where the application hangs (ASGI `root_path`).
         """
         if not path.startswith(self.prefix):
-            path = path.removeprefix(mount)
+            path = path.removeprefix(mount.rstrip("/"))
             if not path.startswith(self.prefix):
                 return None
         return Call(

@@ -129,11 +129,15 @@ class Runtime:
 
         Args:
             cookies: the `Cookie` header, several joined by "; ".
+            path: with `mount` in front, or without where a proxy took it away.
             header: looks up a request header by lower-case name.
             peer: address the connection came from.
             query: the query string, without its question mark.
             mount: where the application hangs: what URLs of it begin with.
         """
+        if mount:
+            mount = mount.rstrip("/")
+            path = path if f"{path}/".startswith(f"{mount}/") else mount + path
         if path in self.skip:
             return None
         client = self.client.read(header, peer) if self.client.level != "none" else None

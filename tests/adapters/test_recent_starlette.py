@@ -93,11 +93,11 @@ def lazy(clock: Clock) -> TestClient:
     return made(clock, "lazy")
 
 
-def made(clock: Clock, load: str) -> TestClient:
+def made(clock: Clock, load: str, mount: str = "", **client: Any) -> TestClient:
     settings = SessionSettings.for_tests(
         policies={"strict": Policy(300, 3600)},
-        policy_paths={"/admin": "strict"},
-        login_url="/sign-in",
+        policy_paths={f"{mount}/admin": "strict"},
+        login_url=f"{mount}/sign-in",
     )
     set_clock(settings, clock)
     ours: Any = Middleware(SessionMiddleware, sessions=settings, load=load)
@@ -107,12 +107,13 @@ def made(clock: Clock, load: str) -> TestClient:
             Route("/called", called),
             Route("/both", Both),
             Route("/sign-in", sign_in, methods=["GET", "POST"]),
+            Route("/admin/direct", page),
             Mount("/admin", routes=[Route("/page", page), WebSocketRoute("/chat", chat)]),
             WebSocketRoute("/talk", talk),
         ],
         middleware=[ours, Middleware(Looking)],
     )
-    return TestClient(app, follow_redirects=False)
+    return TestClient(app, follow_redirects=False, **client)
 
 
 @pytest.mark.parametrize("path", ["/awaited", "/called"])
@@ -169,6 +170,20 @@ def test_an_area_of_a_mounted_application(client: TestClient, clock: Clock) -> N
     clock.advance(301)
     client.post(where)
     assert client.get("/admin/page").text == "1"
+
+
+@pytest.mark.parametrize("root_path", ["/shop", "/shop/"])
+@pytest.mark.parametrize("taken_away", [True, False])
+def test_an_area_behind_a_proxy_that_takes_the_mount_away_or_leaves_it(
+    root_path: str, taken_away: bool, clock: Clock
+) -> None:
+    client = made(clock, "eager", mount="/shop", root_path=root_path)
+    login(client, 7, a=1)
+    before = "" if taken_away or root_path == "/shop/" else "/shop"
+    clock.advance(301)
+    where = client.get(f"{before}/admin/direct", headers=PAGE).headers["location"]
+    assert where == "/shop/sign-in?next=/shop/admin/direct"
+    assert client.get(f"{before}{where.removeprefix('/shop')}").text == "who? None"
 
 
 def test_a_middleware_that_looks_first(client: TestClient, clock: Clock) -> None:

@@ -255,6 +255,9 @@ def test_the_prefix_is_below_the_place_the_application_is_mounted_at() -> None:
     for path in ("/shop/_session/status", "/_session/status"):
         response = asyncio.run(_mounted(page, path))
         assert told(response)["state"] == "anonymous", path
+    for mount in ("/shop/", "/"):
+        response = asyncio.run(_mounted(page, f"{mount.rstrip('/')}/_session/status", mount))
+        assert told(response)["state"] == "anonymous", mount
     assert asyncio.run(_mounted(page, "/shop/other/_session/status")).body == b"ok"
     wsgi = Page(Wsgi)
     call = Call(None, "GET", "/_session/status")
@@ -262,9 +265,9 @@ def test_the_prefix_is_below_the_place_the_application_is_mounted_at() -> None:
     assert told(found)["state"] == "anonymous"
 
 
-async def _mounted(page: Page, path: str) -> Response:
+async def _mounted(page: Page, path: str, mount: str = "/shop") -> Response:
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        await page.runner.app({**scope, "root_path": "/shop"}, receive, send)
+        await page.runner.app({**scope, "root_path": mount}, receive, send)
 
     return await asgi_request(app, Call(None, "GET", path))
 

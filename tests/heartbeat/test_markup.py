@@ -324,6 +324,14 @@ def test_starlette_behind_a_proxy_that_strips_a_prefix() -> None:
     assert source_of(client.get("/shop/inner/page").text).startswith("/shop/beat/client.js?")
 
 
+@pytest.mark.parametrize(("root_path", "mount"), [("/shop/", "/shop"), ("/", "")])
+def test_a_mount_that_ends_in_a_slash_makes_no_other_host(root_path: str, mount: str) -> None:
+    """`//beat/client.js` would be a script of the host `beat`."""
+    client = TestClient(starlette_site(), root_path=root_path)
+    login(client, "ada")
+    assert source_of(client.get("/").text).startswith(f"{mount}/beat/client.js?")
+
+
 def test_starlette_mounted() -> None:
     inner = starlette_site()
     client = TestClient(Starlette(routes=[Mount("/shop", inner)]))

@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import pytest
@@ -23,6 +24,7 @@ from django.views import View
 from openclaw_middleware import ReauthenticationRequired
 from openclaw_middleware.adapters.django import RecentLoginMixin, conf, get_session, require_recent
 from openclaw_middleware.adapters.django.deployment import Deployment
+from openclaw_middleware.core.areas import Areas
 from openclaw_middleware.testing import Clock, login
 from tests.fresh import namespace as new_namespace
 
@@ -323,6 +325,21 @@ def test_login_url_as_projects_write_it(
         client.force_login(ada)
         clock.advance(400)
         assert client.get("/strict/data", **PAGE).get("Location") == where
+
+
+@pytest.mark.parametrize("half", [Client, AsyncClient])
+def test_an_area_behind_a_proxy_that_takes_the_mount_away(
+    half: Any, ada: User, clock: Clock
+) -> None:
+    with deployed(clock, FORCE_SCRIPT_NAME="/shop", LOGIN_URL="/shop/sign-in") as made:
+        area = {"/shop/strict": made.desk.rules.policies["strict"]}
+        made.desk = replace(made.desk, rules=replace(made.desk.rules, areas=Areas(area)))
+        client = half()
+        get = async_to_sync(client.get) if half is AsyncClient else client.get
+        login(client, ada.pk)
+        clock.advance(400)
+        way = get("/strict/data", **PAGE)["Location"]
+        assert way == "/shop/sign-in?next=/shop/strict/data"
 
 
 def test_every_request_as_activity_is_none_where_it_is_refused(
