@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
+from urllib.parse import unquote
 
 from .answers import RETRY_AFTER, Answer
 from .client import ClientInfo, Header
@@ -124,6 +125,8 @@ class Heartbeat:
             raise x.failure
         asked = call.parameters
         path = report.path or asked.get("path")
+        # Pages say it as it stands in the address bar.
+        path = None if path is None else unquote(path)
         # Who asks knows by it that the answer was made for them, and is out of no cache.
         nonce = {"nonce": asked.get("nonce", "")[:MAX_NONCE] or None}
         if call.name == "lost":

@@ -32,6 +32,9 @@ METHODS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 
 
+_USUAL_PORTS: Mapping[str, str] = MappingProxyType({"http": ":80", "https": ":443"})
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """One request below the heartbeat's prefix.
@@ -111,11 +114,14 @@ def _same_origin(call: Call) -> bool:
     if call.trusted:
         hosts.append((call.header("x-forwarded-host") or "").split(",")[-1].strip())
     try:
-        asking = urlsplit(origin).netloc.lower()
+        asking = urlsplit(origin)
     except ValueError:
         return False
+    # Browsers leave the usual port out, and there are proxies that put it in.
+    port = _USUAL_PORTS.get(asking.scheme, "")
+    asked = {host.lower().removesuffix(port) for host in hosts}
     # `Origin: null` has no host, nor has HTTP/1.0.
-    return asking != "" and asking in [host.lower() for host in hosts]
+    return asking.netloc != "" and asking.netloc.lower() in asked
 
 
 def report_of(body: bytes) -> Report:

@@ -10,7 +10,7 @@ from .core.steps import drive
 from .heartbeat_calls import MAX_BODY
 from .runtime import Runtime
 
-_DIGITS = 20
+_DIGITS = 9
 
 
 def serve_heartbeat(
@@ -25,6 +25,16 @@ def serve_heartbeat(
         headers.append(("Content-Length", str(len(answer.body))))
     start_response(f"{answer.status} {answer.phrase}", headers)
     return [] if environ["REQUEST_METHOD"] == "HEAD" else [answer.body]
+
+
+def stated_length(environ: dict[str, Any]) -> int | None:
+    """The bytes a request says its body has, 0 if it does not say; None for too many or none that
+    can be counted."""
+    length = environ.get("CONTENT_LENGTH") or "0"
+    # So many digits that they cannot be read are no number to Python.
+    if not length.isdecimal() or len(length) > _DIGITS or int(length) > MAX_BODY:
+        return None
+    return int(length)
 
 
 def _answer(runtime: Runtime, environ: dict[str, Any]) -> Answer | None:
@@ -50,13 +60,12 @@ def _answer(runtime: Runtime, environ: dict[str, Any]) -> Answer | None:
     if answer is not None:
         return answer
     chunked = "HTTP_TRANSFER_ENCODING" in environ
-    length = environ.get("CONTENT_LENGTH") or "0"
-    # Python refuses to read a number of thousands of digits, by an error.
-    if not length.isdecimal() or len(length) > _DIGITS or int(length) > MAX_BODY:
+    length = stated_length(environ)
+    if length is None:
         return heartbeat.too_large()
     if chunked and not environ.get("wsgi.input_terminated"):
         return heartbeat.incomplete()
-    expected = MAX_BODY + 1 if chunked else int(length)
+    expected = MAX_BODY + 1 if chunked else length
     body = environ["wsgi.input"].read(expected) if expected else b""
     if len(body) > MAX_BODY:
         return heartbeat.too_large()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -43,6 +44,16 @@ def test_the_clocks_are_those_of_the_page(page: Page) -> None:
     assert page.status()["idle_left"] == 1700
     answer = page.status("path=/admin")
     assert (answer["heartbeat_interval"], answer["warning_lead"]) == (50, 120)
+
+
+@pytest.mark.parametrize("path", ["/%61dmin/x", "/admin/caf%C3%A9", "//admin"])
+def test_a_path_may_be_spelled_as_in_the_address_bar(page: Page, path: str) -> None:
+    page.visit(sign_in)
+    page.world.clock.advance(100)
+    assert told(page, quote(path, safe="")) == (200, "active", 200, 3500)
+    page.world.clock.advance(200)
+    answer = page.beat(idle=0, path=path)
+    assert (answer["state"], answer["extended"]) == ("stale", False)
 
 
 def test_an_area_is_stale_and_the_rest_goes_on(page: Page) -> None:

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from openclaw_middleware.heartbeat_script import script
-from tests.adapters.django.runner import DjangoRunner
-from tests.drivers.runners import RUNNERS, Wsgi, wsgi_request
+from tests.adapters.django.runner import DjangoAsgiRunner, DjangoRunner
+from tests.drivers.runners import RUNNERS, Asgi, FlaskRunner, Wsgi, wsgi_request
 from tests.drivers.world import START, Call, Response
 
 from .pages import OURS, PREFIX, Page
@@ -42,6 +42,7 @@ CROSS_SITE: dict[str, tuple[tuple[str, str], ...]] = {
     "an address bar": (CLIENT, ("sec-fetch-site", "none")),
     "an old browser, elsewhere": (CLIENT, HERE, ("origin", "http://evil.example")),
     "another port": (CLIENT, HERE, ("origin", "http://localhost:81")),
+    "another scheme's port": (CLIENT, ("host", "localhost:80"), ("origin", "https://localhost")),
     "a sandboxed frame": (CLIENT, HERE, ("origin", "null")),
     "a sandboxed frame without a host": (CLIENT, ("host", ""), ("origin", "null")),
     "nonsense": (CLIENT, HERE, ("origin", "http://[")),
@@ -70,6 +71,8 @@ def test_other_sites_are_refused(page: Page, name: str, headers: Any) -> None:
 OWN: dict[str, tuple[tuple[str, str], ...]] = {
     "a browser": (CLIENT, ("sec-fetch-site", "same-origin"), ("origin", "https://x.example")),
     "an old browser": (CLIENT, HERE, ("origin", "http://LOCALHOST")),
+    "a proxy that writes http's port": (CLIENT, ("host", "shop:80"), ("origin", "http://shop")),
+    "a proxy that writes https's port": (CLIENT, ("host", "shop:443"), ("origin", "https://shop")),
     "no browser": (CLIENT,),
 }
 
@@ -177,6 +180,39 @@ def test_a_body_that_ends_too_early_is_not_made_up(page: Page) -> None:
         return  # Django answers nobody who has left
     answer = page.send("POST", f"{PREFIX}heartbeat", cut=True)
     assert (answer.status, page.world.contents()) == (400, before)
+
+
+@pytest.mark.parametrize("runner", [Wsgi, FlaskRunner, DjangoRunner], ids=lambda each: each.name)
+@pytest.mark.parametrize("length", ["9" * 5000, "1e3", "-1", "2, 2"], ids=lambda each: each[:9])
+def test_a_length_that_is_none_is_refused(runner: Any, length: str) -> None:
+    page = Page(runner)
+    page.visit(lambda session: session.login("ada"))
+    page.world.clock.advance(1000)
+    before = page.world.contents()
+    headers = (*OURS, ("cookie", page.browser.header))
+    call = Call(None, "POST", f"{PREFIX}heartbeat", headers, body=b"{}")
+    answer = wsgi_request(page.runner.app, call, CONTENT_LENGTH=length)
+    assert answer.status in (400, 413)
+    assert page.world.contents() == before
+    page.runner.close()
+
+
+@pytest.mark.parametrize("runner", [Asgi, DjangoAsgiRunner], ids=lambda each: each.name)
+def test_a_body_whose_length_http_2_need_not_say(runner: Any) -> None:
+    page = Page(runner)
+    page.visit(lambda session: session.login("ada"))
+    page.world.clock.advance(1000)
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        scope["headers"] = [each for each in scope["headers"] if each[0] != b"content-length"]
+        await inner(scope, receive, send)
+
+    name = "app" if runner is Asgi else "asgi"
+    inner = getattr(page.runner, name)
+    setattr(page.runner, name, app)
+    assert page.post("heartbeat", {"idle": 900}).status == 200
+    assert page.world.contents()[0]["active"] == START + 100
+    page.runner.close()
 
 
 def test_a_body_without_a_length() -> None:

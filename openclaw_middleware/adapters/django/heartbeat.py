@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 
 from ...core.steps import Steps
 from ...heartbeat_calls import MAX_BODY
+from ...wsgi_heartbeat import stated_length
 from .deployment import Deployment
 from .request import cookies_of, header_of
 from .response import respond
@@ -53,8 +54,10 @@ def serve_heartbeat(
 
 
 def _whole(request: HttpRequest, body: bytes) -> bool:
-    """Whether this is all of the body; of one without a length Django under WSGI shows nothing."""
+    """Whether this is all of the body. Under ASGI Django has waited for its end; under WSGI it
+    shows nothing of one without a length."""
+    if hasattr(request, "scope"):
+        return True
     if "HTTP_TRANSFER_ENCODING" in request.META:
-        return hasattr(request, "scope")
-    length = request.META.get("CONTENT_LENGTH") or "0"
-    return length.isdecimal() and len(body) == int(length)
+        return False
+    return len(body) == stated_length(request.META)
