@@ -31,7 +31,12 @@ from .core.cookies import CookieSpec
 MIN_SECRET = 32
 _COOKIE_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
 _DOMAIN = re.compile(r"(?=.{1,253}\Z)[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})*", re.ASCII)
-PATH = re.compile(r"/[\x21-\x3a\x3c-\x7e]*", re.ASCII)
+_PATH = re.compile(r"/[\x21-\x3a\x3c-\x7e]*", re.ASCII)
+# What a request's path, which servers decode, can begin with; anything else would match nothing.
+_SEGMENT = r"/(?!\.{1,2}(?:/|\Z))"
+PREFIX = re.compile(rf"/|(?:{_SEGMENT}[^/%?#\x00-\x1f\x7f]+)+/?")
+_FOLDER = re.compile(rf"(?:{_SEGMENT}[A-Za-z0-9._~!$&'()*+,=:@-]+)+/?", re.ASCII)
+PREFIX_RULE = "decoded, without %, ?, #, // or .."
 _LOGIN_URL = re.compile(r"/(?![/\\])[\x21\x24-\x7e]*", re.ASCII)
 _NAMESPACE = re.compile(r"[a-z][a-z0-9_]{0,31}", re.ASCII)
 _URL = re.compile(r"[a-z][a-z0-9+.-]*:.+", re.ASCII | re.IGNORECASE)
@@ -142,8 +147,19 @@ Domain = Annotated[
     BeforeValidator(_domain),
     AfterValidator(_matching(_DOMAIN, "must be a host name such as example.com (no scheme, port)")),
 ]
-_path = AfterValidator(_matching(PATH, "must start with / and hold no spaces or ;"))
+_path = AfterValidator(_matching(_PATH, "must start with / and hold no spaces or ;"))
+_prefix = AfterValidator(
+    _matching(PREFIX, f"must start with / and be written as requests have it ({PREFIX_RULE})")
+)
 CookiePath = Annotated[StrictStr, Field(max_length=1024), _path]
+Folder = Annotated[
+    StrictStr,
+    AfterValidator(
+        _matching(
+            _FOLDER, f"must start with / and name a folder such as /_session/ ({PREFIX_RULE})"
+        )
+    ),
+]
 LoginUrl = Annotated[
     StrictStr,
     AfterValidator(
@@ -181,7 +197,7 @@ class PreviousCookie(BaseModel):
         )
 
 
-Paths = Annotated[tuple[Annotated[StrictStr, _path], ...], BeforeValidator(_listed)]
+Paths = Annotated[tuple[Annotated[StrictStr, _prefix], ...], BeforeValidator(_listed)]
 SiteData = Annotated[tuple[Literal["cache", "storage"], ...], BeforeValidator(_listed)]
 Networks = Annotated[
     tuple[Annotated[StrictStr, AfterValidator(_network)], ...], BeforeValidator(_listed)

@@ -227,7 +227,7 @@ class Keys(BaseModel):
         description="Duration [a sixth of the idle limit]. How often an open page reports; at "
         "most a third of the idle limit.",
     )
-    heartbeat_prefix: fields.CookiePath = Field(
+    heartbeat_prefix: fields.Folder = Field(
         "/_session/", description="Path prefix [/_session/]. Where the heartbeat is served."
     )
     warning_lead: fields.Seconds = Field(

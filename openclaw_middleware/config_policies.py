@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import PlainValidator, WithJsonSchema
 
-from .config_fields import PATH
+from .config_fields import PREFIX, PREFIX_RULE
 from .config_units import as_duration, brief, nearest, split_unit, with_units
 from .core.policy import CUSTOM, PRESETS, Policy
 from .errors import ConfigurationError
@@ -21,8 +21,11 @@ def _paths_to_names(value: object) -> Mapping[str, str]:
     if not isinstance(value, Mapping):
         raise ValueError(f"must map path prefixes to policy names, not {brief(value)}")
     for path, name in value.items():
-        if not isinstance(path, str) or not PATH.fullmatch(path) or not isinstance(name, str):
-            raise ValueError(f"must map paths that start with / to policy names, not {brief(path)}")
+        if not isinstance(path, str) or not PREFIX.fullmatch(path) or not isinstance(name, str):
+            raise ValueError(
+                f"must map paths that start with / ({PREFIX_RULE}) to policy names, "
+                f"not {brief(path)}"
+            )
     return MappingProxyType(dict(value))
 
 

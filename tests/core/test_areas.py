@@ -93,6 +93,11 @@ def test_a_slash_at_the_end_of_a_prefix_changes_nothing() -> None:
     assert Areas({"/": policy}).of("") is policy
 
 
+def test_a_prefix_is_written_as_people_read_it() -> None:
+    settings = SessionSettings.for_tests(policy_paths={"/vérif x": "nist_aal3"})
+    assert settings.rules().areas.of("/vérif x/1") == settings.all_policies()["nist_aal3"]
+
+
 def test_settings_that_contradict_themselves_are_refused() -> None:
     for wrong, message in (
         ({"policy_paths": {"/a": "x"}}, "does not exist"),

@@ -536,7 +536,7 @@ def test_new_session_cannot_begin_after_the_response_started(world: World) -> No
 
 
 def test_path_is_the_whole_path_in_text(world: World) -> None:
-    world = World(skip_paths=("/shop/static", "/shop/b%C3%BC"), client_info="full")
+    world = World(skip_paths=("/shop/static", "/bü"), client_info="full")
 
     def app(environ: Any, start_response: Any) -> list[bytes]:
         start_response(*OK)
@@ -545,7 +545,7 @@ def test_path_is_the_whole_path_in_text(world: World) -> None:
     server = Server(world, app)
     assert server.run(SCRIPT_NAME="/shop", PATH_INFO="/static/x") == b"False"
     assert server.run(SCRIPT_NAME="", PATH_INFO="/static/x") == b"True"
-    assert server.run(PATH_INFO="/b\xc3\xbc") == b"True"
+    assert server.run(PATH_INFO="/b\xc3\xbc") == b"False"
 
 
 @pytest.mark.parametrize("proxy", ["10.1.2.3", "::ffff:10.1.2.3", "10.1.2.3%eth0"])
