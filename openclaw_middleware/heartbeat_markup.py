@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 from .core.areas import area_limits
 from .core.exchange import Exchange
+from .errors import ConfigurationError
 from .heartbeat import Heartbeat
 from .heartbeat_script import NAME as SCRIPT
 from .heartbeat_script import script
@@ -71,6 +72,7 @@ def session_keeper(
 
     Raises:
         ValueError: a name is no attribute's.
+        ConfigurationError: browsers do not send the cookie to the heartbeat.
         StoreUnavailable: the session cannot be loaded.
     """
     heartbeat = runtime.heartbeat
@@ -91,11 +93,22 @@ def session_keeper(
         "at_load": json.dumps(heartbeat.at_load(x, str(path))) if settled else None,
     }
     element = "".join(_attribute(*each) for each in (given | attributes).items())
-    source = quote(x.request.mount, safe="/:@!$&'()*+,;=~") + heartbeat.prefix + SCRIPT
+    folder = quote(x.request.mount, safe="/:@!$&'()*+,;=~") + heartbeat.prefix
+    _reached(x.desk.cookie.path, folder if attributes.get("base") is None else None)
     line = _line(x, str(path), wishes) if settled else ""
-    return Html(
-        f"{_script(source, wishes.nonce)}\n<session-keeper{element}></session-keeper>{line}"
-    )
+    loaded = _script(folder + SCRIPT, wishes.nonce)
+    return Html(f"{loaded}\n<session-keeper{element}></session-keeper>{line}")
+
+
+def _reached(cookie_path: str, folder: str | None) -> None:
+    """See that a browser sends the cookie to the endpoints (RFC 6265, section 5.1.4); without it
+    the page would be told that nobody is signed in."""
+    above = cookie_path.rstrip("/") + "/"
+    if folder is not None and not folder.startswith(above):
+        raise ConfigurationError(
+            f"the session cookie has the path {cookie_path} and is not sent to the heartbeat at "
+            f"{folder}: set heartbeat_prefix to {above}_session/, or cookie_path to /"
+        )
 
 
 def _script(source: str, nonce: str) -> str:

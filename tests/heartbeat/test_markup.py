@@ -288,7 +288,7 @@ def starlette_site(**options: Any) -> Starlette:
         return HTMLResponse(session_keeper(request, lang="de", on_end="reload"))
 
     settings = SessionSettings.for_tests(
-        enable_heartbeat=True, heartbeat_prefix="/beat", skip_paths=("/public",)
+        enable_heartbeat=True, heartbeat_prefix="/beat", skip_paths=("/public",), **options
     )
     app = Starlette(
         routes=[
@@ -330,6 +330,21 @@ def test_a_mount_that_ends_in_a_slash_makes_no_other_host(root_path: str, mount:
     client = TestClient(starlette_site(), root_path=root_path)
     login(client, "ada")
     assert source_of(client.get("/").text).startswith(f"{mount}/beat/client.js?")
+
+
+def test_a_cookie_that_does_not_reach_the_heartbeat_is_told_of() -> None:
+    """Its page would cover itself, for nobody seems to be signed in."""
+    page = Page(Wsgi, cookie_path="/app")
+    page.visit(sign_in)
+    with pytest.raises(AssertionError, match="set heartbeat_prefix to /app/_session/, or"):
+        render(page, "/app/")
+    assert 'base="/app/beat/"' in render(page, "/app/", base="/app/beat/")
+    mended = Page(Wsgi, cookie_path="/app/", heartbeat_prefix="/app/_session/")
+    mended.visit(sign_in)
+    assert source_of(render(mended, "/app/")).startswith("/app/_session/client.js")
+    client = TestClient(starlette_site(cookie_path="/shop"), root_path="/shop")
+    login(client, "ada")
+    assert source_of(client.get("/shop/").text).startswith("/shop/beat/client.js")
 
 
 def test_starlette_mounted() -> None:
