@@ -50,9 +50,23 @@ class RecentLoginMixin:
 
     Attributes:
         max_age: seconds or `timedelta` the sign-in may be old.
+
+    Raises:
+        TypeError: it stands behind `View`, which would never ask it.
     """
 
     max_age: ClassVar[float | timedelta] = 300
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        from django.views import View
+
+        order = cls.__mro__
+        if View in order and order.index(View) < order.index(RecentLoginMixin):
+            raise TypeError(
+                f"{cls.__qualname__} demands nothing: put RecentLoginMixin before the view among "
+                "its bases"
+            )
 
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
         """Demand it, then go on."""

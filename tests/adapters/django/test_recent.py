@@ -20,6 +20,7 @@ from django.test import AsyncClient, Client, override_settings
 from django.urls import path
 from django.utils.decorators import method_decorator
 from django.views import View
+from django.views.generic import TemplateView
 
 from openclaw_middleware import ReauthenticationRequired
 from openclaw_middleware.adapters.django import RecentLoginMixin, conf, get_session, require_recent
@@ -171,6 +172,12 @@ def test_views_of_all_kinds(half: Any, name: str, ada: User, clock: Clock) -> No
     assert asked(refused)
     assert refused["Cache-Control"] == "no-store"
     assert asked(get(where, **PAGE), where)
+
+
+def test_a_mixin_that_nothing_would_ask_is_no_class() -> None:
+    with pytest.raises(TypeError, match="put RecentLoginMixin before the view"):
+        type("Late", (TemplateView, RecentLoginMixin), {})
+    type("Early", (RecentLoginMixin, TemplateView), {})
 
 
 def test_the_stock_middleware_answers_403(ada: User, clock: Clock) -> None:
