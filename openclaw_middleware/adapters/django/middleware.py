@@ -273,7 +273,11 @@ class _Turn:
         return response
 
 
+# Django REST framework gives Django's own answer to what its views let through.
+_ANSWER_403 = (convert.__name__, "rest_framework.views")
+
+
 def _left_to_django(error: BaseException | None) -> bool:
-    """Whether nobody caught the error before Django's handler did, which answers 403."""
+    """Whether nobody caught the error before a framework's handler did, which answers 403."""
     trace = None if error is None else error.__traceback__
-    return trace is not None and trace.tb_frame.f_globals["__name__"] == convert.__name__
+    return trace is not None and trace.tb_frame.f_globals["__name__"] in _ANSWER_403

@@ -15,6 +15,7 @@ from django.contrib import admin
 from django.contrib.auth import login as auth_login
 from django.contrib.auth.models import User
 from django.contrib.auth.views import LoginView
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseForbidden
 from django.test import AsyncClient, Client, override_settings
 from django.urls import path
@@ -82,6 +83,23 @@ def own_answer(request: HttpRequest) -> HttpResponse:
     return HttpResponse("open")
 
 
+REST = """
+def dispatch(request):
+    try:
+        return view(request)
+    except PermissionDenied:
+        return HttpResponseForbidden("what Django REST framework says")
+"""
+
+
+def rest() -> Any:
+    """Django REST framework's `APIView.dispatch`, as far as it catches errors."""
+    there: dict[str, Any] = {"__name__": "rest_framework.views", "view": plain}
+    there |= {"PermissionDenied": PermissionDenied, "HttpResponseForbidden": HttpResponseForbidden}
+    exec(REST, there)  # noqa: S102  # its module is what tells it
+    return there["dispatch"]
+
+
 def again(request: HttpRequest) -> HttpResponse:
     auth_login(request, User.objects.get())
     return HttpResponse("again")
@@ -98,6 +116,7 @@ urlpatterns = [
     path("recent/class", Plain.as_view()),
     path("recent/aclass", Awaited.as_view()),
     path("recent/decorated", Decorated.as_view()),
+    path("recent/rest", rest()),
     path("sign-in", LoginView.as_view(redirect_authenticated_user=True), name="sign-in"),
     path("strict/data", data),
     path("strict/adata", adata),
@@ -158,7 +177,7 @@ def asked(response: Any, way: str | None = None) -> bool:
     return bool(response.status_code == 303 and response["Location"] == f"/sign-in?next={way}")
 
 
-@pytest.mark.parametrize("name", ["plain", "awaited", "class", "aclass", "decorated"])
+@pytest.mark.parametrize("name", ["plain", "awaited", "class", "aclass", "decorated", "rest"])
 @pytest.mark.parametrize("half", [Client, AsyncClient])
 def test_views_of_all_kinds(half: Any, name: str, ada: User, clock: Clock) -> None:
     client = half()
