@@ -17,6 +17,7 @@ from flask import Flask, Request, Response, current_app, has_app_context, has_re
 from flask.globals import request_ctx
 from flask.sessions import SessionInterface, SessionMixin
 from werkzeug.local import LocalProxy
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from ..answers import answer_for
 from ..config_arguments import Overrides
@@ -84,7 +85,7 @@ class OpenClaw:
             runtime = Runtime(settings_of(app, **self._settings))
         app.extensions[EXTENSION] = runtime
         app.session_interface = OpenClawInterface(runtime)
-        app.wsgi_app = SessionMiddleware(app.wsgi_app, runtime)  # type: ignore[method-assign]
+        _surround(app, runtime)
         handlers = app.error_handler_spec[None][None]
         for error in (StoreError, LoginRefused, SessionEnded, ReauthenticationRequired):
             handlers.setdefault(error, _answered)
@@ -107,6 +108,20 @@ class OpenClaw:
                 "which application's sessions? Use `with app.app_context():`, or get_manager(app)"
             )
         return get_manager(self._app)
+
+
+def _surround(app: Flask, runtime: Runtime) -> None:
+    """Put the driver around the application, but inside of what tells it where it hangs: paths,
+    host and address must be known by then."""
+    around: Any = None
+    inner: Any = app.wsgi_app
+    while isinstance(inner, ProxyFix):
+        around, inner = inner, inner.app
+    driven = SessionMiddleware(inner, runtime)
+    if around is None:
+        app.wsgi_app = driven  # type: ignore[method-assign]
+    else:
+        around.app = driven
 
 
 class OpenClawInterface(SessionInterface):

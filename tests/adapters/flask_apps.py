@@ -15,9 +15,12 @@ from tests.drivers.world import SECRET, World
 Shop = tuple[Flask, FlaskClient]
 
 
-def make(world: World, **config: Any) -> Flask:
-    """An application configured the Flask way, whose store and clock are the world's."""
+def make(world: World, around: Any = None, **config: Any) -> Flask:
+    """An application configured the Flask way, whose store and clock are the world's; `around` is
+    put around it before it has sessions."""
     app = Flask("shop", static_folder=None)
+    if around is not None:
+        app.wsgi_app = around(app.wsgi_app)  # type: ignore[method-assign]
     app.config.update(SECRET_KEY=SECRET, TESTING=True)
     app.config.update(config)
     given = {"STORE": world.store("sync"), "COOKIE_SECURE": False, **app.config.get("OPENCLAW", {})}

@@ -18,6 +18,7 @@ from flask_login import (
     login_user,
     logout_user,
 )
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from openclaw_middleware import ReauthenticationRequired
 from openclaw_middleware.adapters.flask import current_session, require_recent
@@ -42,6 +43,27 @@ class User(UserMixin):  # type: ignore[misc]  # the library has no types
 @pytest.fixture
 def world() -> World:
     return World()
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_proxy_that_takes_the_mount_away(first: bool, world: World) -> None:
+    """Whether `ProxyFix` was put on before the sessions or after them."""
+    area = {**SITE, "POLICY_PATHS": {"/shop/admin": "strict"}, "LOGIN_URL": "/shop/sign-in"}
+
+    def fix(inner: Any) -> Any:
+        return ProxyFix(ProxyFix(inner, x_host=1), x_prefix=1)
+
+    app = make(world, around=fix if first else None, OPENCLAW=area)
+    if not first:
+        app.wsgi_app = fix(app.wsgi_app)  # type: ignore[method-assign]
+    app.add_url_rule("/admin/a", "a", lambda: str(session.get("a")))
+    client = app.test_client()
+    login(client, "ada", a=1)
+    behind = {**PAGE, "X-Forwarded-Prefix": "/shop"}
+    assert client.get("/admin/a", headers=behind).text == "1"
+    world.clock.advance(301)
+    sent = client.get("/admin/a", headers=behind)
+    assert sent.headers["Location"] == "/shop/sign-in?next=/shop/admin/a"
 
 
 def site(world: World, *, flask_login: bool = True, **config: Any) -> Flask:
