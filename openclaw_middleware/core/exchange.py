@@ -71,7 +71,6 @@ class Exchange(Outgoing):
         self.on_access: Callable[[], object] | None = None
         self.hand_out: Token | None = None
         self.promote = False
-        self.renew = False
         self._clock: tuple[float, float] | None = None
         self._touched = False
         self.token: Token | None = None

@@ -28,6 +28,7 @@ class Outgoing:
         dead: the token was already dead when it was presented; `previous_end` says why.
         cookie: the `Set-Cookie` value to send, None for none.
         stray: cookies of ours to be deleted beside it.
+        renew: the token came under an earlier cookie's name, and is still to go back under today's.
         leaving: the cookie is deleted because this request logs out.
         signed_out: this request has ended the session it came with.
         introduced: the cookie carries the token of a record that this request has stored.
@@ -41,6 +42,7 @@ class Outgoing:
         self.previous_end: EndReason | None = None
         self.cookie: str | None = None
         self.stray: list[CookieSpec] = []
+        self.renew = False
         self.leaving = False
         self.signed_out = False
         self.introduced = False
@@ -89,6 +91,8 @@ class Outgoing:
         stray = [spec.delete() for spec in self.stray] if self.accessed or self.cookie else []
         if self.cookie is not None:
             return [*stray, self.cookie]
+        if self.renew and not self.dead:
+            return []  # the browser has nothing else yet
         if self._may_clean_up() and not stray:
             return [self.desk.cookie.delete()]
         return stray

@@ -279,6 +279,11 @@ STREAMS = (
     ),
 )
 
+
+def former(world: World) -> str:
+    return f"former={world.token()}"
+
+
 AWAY: dict[str, Any] = {"status": 503, "cookie": "none", "cache": NO_STORE, "vary": True}
 
 
@@ -393,5 +398,14 @@ OUTAGES = (
             Step(read(), before=mend_store, body="1"),
         ),
         {"on_store_error": "anonymous"},
+    ),
+    Scenario(
+        "anonymous while the store is away, under the cookie's former name",
+        (
+            BEGIN,
+            Step(read(), before=break_store(), sends=former, body="None", cookie="none"),
+            Step(read(), before=mend_store, sends=former, body="1", cookie="set"),
+        ),
+        {"on_store_error": "anonymous", "previous_cookies": ("former",)},
     ),
 )

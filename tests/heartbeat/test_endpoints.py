@@ -140,6 +140,22 @@ def test_a_session_ended_between_load_and_touch_is_told_as_ended(page: Page) -> 
     assert answer["extended"] is False
 
 
+def test_a_page_that_was_open_while_the_cookie_got_another_name(runner: Any) -> None:
+    """What only looks does not take the one cookie its browser has."""
+    page = Page(runner, previous_cookies=("former",))
+    page.visit(sign_in)
+    page.browser.cookies["former"] = page.browser.cookies.pop(COOKIE)
+    assert page.status()["state"] == "active"
+    page.post("lost", {})
+    page.world.outage.down = True
+    assert page.send("GET", f"{PREFIX}status").status == 503
+    page.world.outage.down = False
+    assert list(page.browser.cookies) == ["former"]
+    assert page.beat()["status"] == 200
+    assert list(page.browser.cookies) == [COOKIE]
+    page.runner.close()
+
+
 def test_without_a_cookie_there_is_nobody(page: Page) -> None:
     answer = page.status()
     assert (answer["status"], answer["state"], answer["now"]) == (
