@@ -31,7 +31,7 @@ from .errors import MissingDependency
 from .heartbeat import Heartbeat
 from .plain_http import PlainHttpNotice
 from .session import Session
-from .sign_in import path_of, paths_ahead, sign_in_address
+from .sign_in import is_page, paths_ahead, sign_in_address
 from .signing import TokenSigner
 from .stores.base import AsyncStore, Store
 from .stores.memory import AsyncMemoryStore, MemoryStore
@@ -183,7 +183,7 @@ class Runtime:
         if area is None and not ahead:
             return None, False
         page = self.sign_in_page()
-        if page is None or path_of(page) != path:
+        if page is None or not is_page(page, path):
             return area, False
         return next(filter(None, map(areas.of, ahead)), None), True
 

@@ -22,7 +22,7 @@ def sign_in_address(page: str, path: str, query: str, method: str, header: Heade
         page: address of the sign-in page, a path of this site or another site's.
         path, query: of the request, the path decoded.
     """
-    if not _is_document(method, header) or path_of(page) == path:
+    if not _is_document(method, header) or is_page(page, path):
         return None
     if method not in _READS:
         return page
@@ -40,10 +40,13 @@ def way_back(path: str, query: str) -> str:
 _QUERY = "/?:@!$&'()*+,;=~%"
 
 
-def path_of(page: str) -> str | None:
-    """The decoded path of a page of this site, None for another site's."""
+def is_page(page: str, path: str) -> bool:
+    """Whether this decoded path is that of a page of this site. With or without a slash at its end:
+    frameworks send people from one spelling to the other."""
     split = urlsplit(page)
-    return None if split.netloc or split.scheme else unquote(split.path)
+    if split.netloc or split.scheme:
+        return False
+    return unquote(split.path).rstrip("/") == path.rstrip("/")
 
 
 def paths_ahead(query: str) -> list[str]:

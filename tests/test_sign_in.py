@@ -55,6 +55,9 @@ def test_only_documents_are_sent_anywhere(
 def test_the_sign_in_page_does_not_send_people_to_itself() -> None:
     assert address(path="/login") is None
     assert address(page="/log%20in", path="/log in") is None
+    assert address(path="/login/") is None
+    assert address(page="/login/", path="/login") is None
+    assert address(path="/login/2") is not None
     assert address(page="https://sso.example/login", path="/login") is not None
 
 

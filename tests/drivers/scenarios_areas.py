@@ -192,6 +192,8 @@ AREAS = (
             Step(read(), path="/admin/login", before=AWAY, body="1"),
             Step(who, path="/admin/login", before=AWAY, query="next=/admin", body="None"),
             Step(read(), **ADMIN, headers=NAVIGATION, **SENT),
+            # Where frameworks send people on, for a slash: else they would go round in circles.
+            Step(read(), path="/admin/login/", headers=NAVIGATION, body="1"),
         ),
         {**SITE, "login_url": "/admin/login"},
     ),
