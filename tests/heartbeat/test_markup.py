@@ -197,6 +197,18 @@ def test_a_sign_in_under_way_has_no_end_yet(page: Page) -> None:
     assert "at-load" not in read.attributes["session-keeper"]
 
 
+def test_limits_about_to_change_are_not_told_yet(page: Page) -> None:
+    page.visit(sign_in)
+
+    def handler(session: Session) -> str:
+        session.use_policy("remember")
+        return markup(session, page.world.runtime("sync"), Wishes(), {})
+
+    read = Read(page.visit(handler).body.decode())
+    assert set(read.attributes) == {"script", "session-keeper"}
+    assert "at-load" not in read.attributes["session-keeper"]
+
+
 def test_a_session_just_ended_is_not_kept(page: Page) -> None:
     page.visit(sign_in)
 
