@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from openclaw_middleware import Policy, Session
@@ -22,7 +23,7 @@ from .steps import (
     swallow,
     then,
 )
-from .world import Handler, World
+from .world import Handler, Reply, World
 
 SITE: dict[str, Any] = {
     "policies": {"strict": Policy(300, 3600)},
@@ -47,6 +48,17 @@ def who(session: Session) -> str:
 
 def recent(seconds: float) -> Handler:
     return lambda session: session.require_recent(seconds) or "recent"
+
+
+def made_an_error(status: int) -> Handler:
+    """As a handler of all errors does."""
+
+    def handler(session: Session) -> Reply:
+        with suppress(ReauthenticationRequired):
+            session.get("a")
+        return Reply(status)
+
+    return handler
 
 
 def untouched(world: World, response: Any) -> bool:
@@ -146,6 +158,15 @@ AREAS = (
         SITE,
     ),
     Scenario(
+        "a demand that a framework made an error of its own of",
+        (
+            SIGN_IN,
+            Step(made_an_error(500), **ADMIN, before=AWAY, **REFUSED),
+            Step(made_an_error(503), **ADMIN, status=503, cookie="none"),
+        ),
+        SITE,
+    ),
+    Scenario(
         "people are sent to the sign-in page, scripts are not",
         (
             SIGN_IN,
@@ -179,6 +200,9 @@ AREAS = (
                 check=untouched,
             ),
             Step(read(), **ADMIN, **REFUSED),
+            # Only there: a question mark opens no other page of the area.
+            Step(read(), **ADMIN, query="next=/admin", **REFUSED),
+            Step(read(), **ADMIN, query="next=/login&next=/", **REFUSED),
             Step(login(), path="/login", query="next=/admin", method="POST", cookie="set"),
             Step(who, path="/login", query="next=/admin", body="u1"),
             Step(read(), **ADMIN, body="1", stored=[("u1", {"a": 1})]),
