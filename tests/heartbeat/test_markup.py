@@ -118,6 +118,8 @@ def test_it_costs_what_reading_costs(anywhere: Page) -> None:
     answer = anywhere.visit(rendering(anywhere))
     assert anywhere.world.trips.total == 1
     assert anywhere.world.contents() == before
+    known = Read(answer.body.decode()).attributes["session-keeper"]["at-load"]
+    assert json.loads(known or "")["idle_left"] == 1790, "not as if it had been written down"
     assert "cookie" in (answer.one("vary") or "").lower()
     assert answer.all("set-cookie") == []
 
