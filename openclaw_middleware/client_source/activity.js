@@ -1,7 +1,10 @@
 /** What the keeper listens to; and what counts as the person acting. */
 
-/** Input, if it is trusted. Movement of a pointer, focus, and what scripts dispatch don't count. */
-export const INPUT = "pointerdown keydown wheel touchmove input";
+/**
+ * Input, if it is trusted. Movement of a pointer, focus, and what scripts dispatch don't count. Of
+ * a click by a screen reader or by voice there is nothing but the click.
+ */
+export const INPUT = "pointerdown click keydown wheel touchmove input";
 
 /** Occasions to look again. */
 export const WAKING = "visibilitychange resume focus online";

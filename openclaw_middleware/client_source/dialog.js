@@ -14,7 +14,7 @@ const PARTS = [
   ["p", "text"],
   ["p", "kept"],
   ["p", "countdown", "aria-hidden", "true"],
-  ["p", "spoken", "aria-live", "polite"],
+  ["p", "spoken", "role", "status"],
   ["p", "problem", "role", "status"],
   ["button", "stay"],
   ["a", "stale", "target", "_blank"],
@@ -101,7 +101,8 @@ function begin(host) {
     const stale = phase == "stale";
     const ended = phase == "ended";
     const warning = idle || phase == "absolute";
-    if (ended && before != phase) {
+    const turned = before != phase;
+    if (ended && turned) {
       const way = get("on-end"); // where it is neither, the dialog covers the page
       if (way == "reload") location.reload();
       if (way == "redirect") location.assign(get("end-url") || get("login-url") || "/");
@@ -115,14 +116,15 @@ function begin(host) {
       shown ? (get("data-text-" + name) ?? text(name || "", language)) : "";
     const seconds = Math.max(0, Math.ceil(left));
     const clock = Math.floor(seconds / 60) + ":" + `${seconds % 60}`.padStart(2, "0");
+    const title = say(open, warning ? "title" : phase);
     // The seconds are for the eye; the ear gets steps that change rarely.
     /** @type {Record<string, string>} */
     const content = {
-      title: say(open, warning ? "title" : phase),
+      title,
       text: say(warning, phase) + say(ended, reason),
       kept: say(ended, "kept"),
       countdown: warning ? clock : "",
-      spoken: warning ? say(warning, "title") + ": " + paced(seconds, language) : "",
+      spoken: warning ? title + ": " + paced(seconds, language) : title,
       problem: say(offline && warning, "unverified"),
       stay: say(idle, "stay"),
       stale: say(stale || ended, "stale"),
@@ -138,8 +140,9 @@ function begin(host) {
       class: ended || phase == "unverified" ? "cover" : "",
     });
     put(parts.stale, { href: get("login-url") || location.href });
-    // It is the title that gets the focus: a key pressed while typing must not answer.
     if (!dialog.open) dialog.showModal();
+    // It is the title that gets the focus: a key pressed while typing must not answer.
+    if (turned) parts.title.focus();
   }
 
   keeper.addEventListener("change", render);

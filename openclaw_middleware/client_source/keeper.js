@@ -143,11 +143,10 @@ export class SessionKeeper extends EventTarget {
      * @returns {Promise<boolean>} false where the server could not be asked: nothing has ended then
      */
     this.logout = async () => {
-      const out = !!(await exchange("logout", {}))?.answer.now; // a login page has ended nothing
-      if (out) {
-        finish("ended", "signed_out");
-        post({ out: true });
-      } else recheck = true; // until the server can be asked again
+      const reply = await exchange("logout", {});
+      const out = !!reply?.answer.now; // a login page has ended nothing
+      if (out) tell(reply);
+      else recheck = true; // until the server can be asked again
       judge();
       return out;
     };
@@ -254,15 +253,22 @@ export class SessionKeeper extends EventTarget {
         ? exchange("heartbeat", { idle: (wall() - acted) / 1000 })
         : exchange("status"));
       if (!reply) return;
-      const { answer, at } = reply;
       recheck = false;
       if (beat) write({ beat: wall(), told: acted });
-      adopt(answer, at, true);
-      post({ answer, at, path: here });
+      tell(reply, here, true);
       // Only what ends the warning is an extension; the server may say when it can be had.
-      if (asked && derive() == "idle") retryAt = mono() + 1000 * (answer.next_heartbeat || 5);
+      if (asked && derive() == "idle") retryAt = mono() + 1000 * (reply.answer.next_heartbeat || 5);
       else if (asked) wish = false;
       show();
+    }
+
+    /**
+     * Believe an answer, here and in the other tabs.
+     * @param {Reply & { answer: Answer }} reply @param {string} [path] @param {boolean} [own]
+     */
+    function tell({ answer, at }, path, own) {
+      adopt(answer, at, own);
+      post({ answer, at, path });
     }
 
     /**
@@ -283,7 +289,8 @@ export class SessionKeeper extends EventTarget {
     }
 
     /**
-     * No judgement, so not an end. Wait longer each time, but less as the end comes near.
+     * No judgement, so not an end. Wait longer each time, or as the server asks, but less as the
+     * end comes near.
      * @param {Reply} reply
      * @returns {undefined}
      */
@@ -291,7 +298,7 @@ export class SessionKeeper extends EventTarget {
       const left = remaining();
       const most = left > 0 ? Math.max(1, left / 4) : 60;
       const asked = Number(response?.headers.get("retry-after")) || 0;
-      const seconds = Math.max(Math.min(asked, 300), Math.min(2 ** failures, most, 60));
+      const seconds = Math.min(most, Math.max(Math.min(asked, 300), Math.min(2 ** failures, 60)));
       retryAt = mono() + seconds * 1000 * (1 + Math.random() / 4);
       if (!failures++) emit("offline", { status: response?.status });
     }
@@ -320,7 +327,9 @@ export class SessionKeeper extends EventTarget {
           write({ lost: true });
           ask(base + "lost?", { state: lost, believed_left: left });
         }
-        return finish(lost, reason);
+        if (alive) end = { state: lost, reason };
+        alive = wish = false;
+        return;
       }
       /** @param {number | null} [left] */
       const until = (left) => answer.now + Math.max(1, left ?? Infinity);
@@ -340,16 +349,9 @@ export class SessionKeeper extends EventTarget {
       if (believed && same && longer) emit("extended");
     }
 
-    /** @param {Answer["state"]} state @param {string} reason */
-    function finish(state, reason) {
-      if (alive) end = { state, reason };
-      alive = wish = false;
-    }
-
     /** Another tab says something. @param {any} message */
-    function hear({ answer, at, path: theirs, out }) {
-      if (out) finish("ended", "signed_out");
-      else if (!answer) return check();
+    function hear({ answer, at, path: theirs }) {
+      if (!answer) return check();
       else if (!answer.session || theirs == path()) adopt(answer, at);
       // Limits can differ from area to area: those of another page are not ours.
       else if (phase == "active") set(answer.now, at);

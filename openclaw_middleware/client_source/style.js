@@ -7,6 +7,6 @@ dialog{max-width:30em;padding:1.5em;border-radius:.5em;background:var(--session-
 h2{margin:0;outline:0}
 a:empty,button:empty{display:none}
 #countdown{font-size:2em}
-#spoken{position:absolute;clip-path:inset(50%)}
-button,a{display:inline-block;padding:.6em 1em;margin:.5em .5em 0 0;border:1px solid;border-radius:.5em;background:none;color:inherit;font:inherit}
+#spoken{position:fixed;clip-path:inset(50%)}
+button,a{display:inline-block;padding:.6em 1em;margin-top:.5em;margin-inline-end:.5em;outline-offset:2px;border:1px solid;border-radius:.5em;background:none;color:inherit;font:inherit}
 #stay,#stale{background:var(--session-accent,#1d4ed8);color:var(--session-accent-color,#fff)}`;

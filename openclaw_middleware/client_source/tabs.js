@@ -28,13 +28,15 @@ export function makeTabs(key, hear) {
   let stamp = blank();
   /** @type {string | undefined} */
   let seen;
+  /** Read instead of the storage, once that takes no more. */
+  let full = "";
   /** @type {BroadcastChannel | undefined} */
   let channel;
 
   /** @returns {Stamp} */
   function stored() {
     try {
-      return Object(JSON.parse(localStorage[key]));
+      return Object(JSON.parse(full || localStorage[key]));
     } catch {
       return blank();
     }
@@ -54,7 +56,9 @@ export function makeTabs(key, hear) {
     Object.assign(read(), change);
     try {
       localStorage[key] = JSON.stringify(stamp);
-    } catch {}
+    } catch {
+      full = "{}"; // what is stored would say that nobody has acted since
+    }
   }
 
   /** An open channel could keep a page out of the browser's back/forward cache. */
@@ -102,8 +106,7 @@ export function makeTabs(key, hear) {
      */
     async alone(work) {
       try {
-        const options = { ifAvailable: true };
-        return await navigator.locks.request(key, options, (lock) => !!lock && work());
+        return await navigator.locks.request(key, { ifAvailable: true }, async (lock) => lock && work());
       } catch {
         return work(); // no locks in this browser, or none for this page
       }

@@ -87,14 +87,12 @@ Cerrar`,
 إغلاق`,
 };
 
-/** @param {string} tag `zh` of `zh-Hans-CN` */
-export const primary = (tag) => tag.toLowerCase().split("-")[0];
-
 /**
- * The first of the wanted languages there are texts in, as it was written; else English.
+ * The first of the wanted languages there are texts in, `zh` for `zh-Hans-CN`; else English.
  * @param {string[]} wanted
  */
-export const choose = (...wanted) => wanted.find((tag) => TEXTS[primary(tag)]) || "en";
+export const choose = (...wanted) =>
+  wanted.map((tag) => tag.toLowerCase().split(/[-_]/)[0]).find((each) => TEXTS[each]) || "en";
 
 /**
  * The text of that name, "" where there is none.
@@ -102,7 +100,7 @@ export const choose = (...wanted) => wanted.find((tag) => TEXTS[primary(tag)]) |
  * @param {string} language
  */
 export const text = (name, language) =>
-  TEXTS[primary(language)].split("\n")[NAMES.indexOf(name)] || "";
+  TEXTS[language].split("\n")[NAMES.indexOf(name)] || "";
 
 /**
  * What is read aloud of the time left: whole minutes, then steps of 20 seconds, so that it is said

@@ -45,6 +45,13 @@ test("a tab that looks just before it hears of the answer does not ask again", a
   assert.equal(server.count("status"), 2 + 1);
 });
 
+test("a click that nobody's pointer made, as assistive technology does, is somebody", async () => {
+  const { lab, server, tab } = await signedIn();
+  tab.dispatch("click");
+  await lab.pass(302);
+  assert.equal(server.count("heartbeat"), 1);
+});
+
 test("input of scripts is nobody", async () => {
   const { lab, server, tab } = await signedIn();
   for (let minute = 0; minute < 20; minute++) {
@@ -256,6 +263,17 @@ test("as long as Retry-After asks is waited", async () => {
   assert.equal(server.count(), 2);
   await lab.pass(15);
   assert.equal(server.count(), 3);
+});
+
+test("where a session is about to end, no more than a quarter of its time is waited", async () => {
+  const { lab, server, tab } = await signedIn();
+  await lab.pass(WARNS + 2);
+  server.instead = () => ({ status: 503, text: "", headers: { "Retry-After": "300" } });
+  tab.keeper.extend();
+  await lab.pass(1);
+  server.instead = null;
+  await lab.pass(40);
+  assert.equal(tab.phase, "active");
 });
 
 for (const [name, answer] of /** @type {[string, any][]} */ ([
@@ -496,6 +514,23 @@ test("signing out ends it in all tabs, and is not a loss", async () => {
   assert.equal(server.count("lost"), 0);
 });
 
+test("an answer from before the sign-out does not take it back", async () => {
+  const { lab, server, tab, other } = await signedIn({ tabs: 2 });
+  await lab.pass(10);
+  const early = JSON.stringify(server.judgement());
+  server.instead = (name) => (name == "status" ? { status: 200, text: early } : null);
+  lab.latency = 1000;
+  for (const each of [tab, other]) each.keeper.check();
+  await lab.pass(0.1);
+  lab.latency = 20;
+  tab.keeper.logout();
+  await lab.pass(0.5);
+  assert.deepEqual([tab.phase, other.phase], ["ended", "ended"]);
+  await lab.pass(2);
+  assert.deepEqual([tab.phase, other.phase], ["ended", "ended"]);
+  assert.equal(server.count("lost"), 0);
+});
+
 test("a sign-out that a portal answered has ended nothing", async () => {
   for (const instead of [
     { status: 200, text: "<html>Portal" },
@@ -660,6 +695,22 @@ for (const lacking of ["locks", "storage", "channels", "all"]) {
     tabs[1].show();
     await lab.pass(1);
     assert.equal(tabs[1].phase, "active");
+  });
+}
+
+for (const when of ["before anybody acted", "before the first heartbeat"]) {
+  test(`a storage that is full ${when}: who works is not warned, and nothing is asked in a loop`, async () => {
+    const { lab, server, tabs } = await signedIn({ tabs: 2 });
+    if (when == "before the first heartbeat") tabs[0].act();
+    lab.full = true;
+    for (let step = 0; step < 360; step++) {
+      tabs[0].act();
+      await lab.pass(10);
+    }
+    assert.equal(tabs[0].times("warning"), 0);
+    assert.ok(server.count("heartbeat") >= 11 && server.count("heartbeat") <= 13);
+    await lab.pass(1200);
+    assert.ok(server.count("heartbeat") <= 14, `${server.count("heartbeat")}`);
   });
 }
 

@@ -119,6 +119,8 @@ export class Lab {
     /** Milliseconds an answer takes, and a message between tabs. */
     this.latency = 20;
     this.delivery = 5;
+    /** No room is left in the storage for anything to grow. */
+    this.full = false;
     this.server = new Server(this);
   }
 
@@ -322,6 +324,7 @@ export class Tab {
       navigator: { locks },
       localStorage: new Proxy(lab.storage, {
         set(target, key, value) {
+          if (lab.full && value.length > (target[String(key)] || "").length) throw new Error("quota");
           target[String(key)] = value;
           for (const other of lab.tabs) {
             if (other === tab) continue;

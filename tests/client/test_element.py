@@ -211,7 +211,7 @@ def test_an_extension_that_fails_keeps_the_dialog_and_is_tried_again(ada: Visit)
     before = ada.site.pings()
     for _ in range(3):
         ada.page.keyboard.press("Escape")
-    expect(ada.dialog.get_by_role("status")).to_contain_text("Trying again")
+    expect(ada.dialog.locator("#problem")).to_contain_text("Trying again")
     expect(ada.dialog).to_be_visible()
     ada.later(10)
     expect(ada.dialog).to_be_visible()
@@ -306,6 +306,23 @@ def test_what_is_read_aloud_changes_rarely(ada: Visit) -> None:
     ada.context.clock.run_for(100_000)
     said = [each.partition(": ")[2] for each in ada.page.evaluate("said")]
     assert said == ["60 seconds", "40 seconds", "20 seconds"]
+
+
+def test_what_an_open_dialog_becomes_is_read_aloud_and_no_key_answers_it(ada: Visit) -> None:
+    ada.warned()
+    ada.page.keyboard.press("Tab")
+    assert ada.focused() == "SESSION-KEEPER/stay"
+    ada.site.answer(f"{PREFIX}status", 500)
+    ada.later(150)
+    ada.settled("unverified")
+    assert ada.focused() == "SESSION-KEEPER/title"
+    spoken = ada.dialog.locator("#spoken[role=status]")
+    expect(spoken).to_have_text("No connection to the server. Trying again…")
+    ada.site.answer(f"{PREFIX}status", None)
+    ada.later(70)
+    ada.settled("ended")
+    expect(spoken).to_have_text("You have been signed out")
+    assert ada.focused() == "SESSION-KEEPER/title"
 
 
 def test_the_cover_hides_the_page_and_keeps_what_was_typed(ada: Visit) -> None:

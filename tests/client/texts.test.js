@@ -14,16 +14,23 @@ for (const language of ["en", "de", "fr", "es", "zh", "ar"]) {
   });
 }
 
-test("texts are found by name and region, and unknown ones are empty", () => {
-  assert.equal(text("stay", "de-AT"), "Angemeldet bleiben");
-  assert.equal(text("out", "EN"), "Sign out");
+test("texts are found by name, and unknown ones are empty", () => {
+  assert.equal(text("stay", "de"), "Angemeldet bleiben");
   assert.equal(text("theft", "en"), "");
 });
 
 test("the first language there are texts in is taken", () => {
-  assert.equal(choose("", "fr-CA", "de"), "fr-CA");
+  assert.equal(choose("", "fr-CA", "de"), "fr");
   assert.equal(choose("", "it", "de"), "de");
+  assert.equal(choose("EN"), "en");
   assert.equal(choose("", "it", "nl"), "en");
+});
+
+test("a tag that is none, as frameworks write locales, breaks nothing", () => {
+  for (const tag of ["de_DE", "de-", "de-DE_POSIX"]) {
+    assert.equal(choose(tag), "de");
+    assert.equal(paced(30, choose(tag)), "40 Sekunden");
+  }
 });
 
 test("what is said of the time changes rarely", () => {
