@@ -34,6 +34,8 @@ def main() -> None:
         missing[nginx.NAME] = nginx.PACKAGE
     if fronts.find_haproxy() is None:
         missing[fronts.NAME] = fronts.PACKAGE
+    if fronts.find_apache() is None:
+        missing[fronts.Apache.name] = fronts.Apache.package
     if not missing:
         return
     names, packages = ", ".join(missing), [*missing.values()]

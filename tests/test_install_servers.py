@@ -30,6 +30,7 @@ def apt_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(browser, "find_chromium", lambda: "/usr/bin/chromium")
     monkeypatch.setattr(nginx, "find_nginx", lambda: "/usr/sbin/nginx")
     monkeypatch.setattr(fronts, "find_haproxy", lambda: "/usr/sbin/haproxy")
+    monkeypatch.setattr(fronts, "find_apache", lambda: "/usr/sbin/apache2")
     for engine in ENGINES:
         monkeypatch.delenv(engine.variable, raising=False)
         monkeypatch.setattr(engine, "find", lambda: Path("/usr/bin"))
@@ -80,8 +81,12 @@ def test_a_missing_browser_is_installed_as_well(
 
 @pytest.mark.parametrize(
     ("module", "find", "package"),
-    [(nginx, "find_nginx", "nginx"), (fronts, "find_haproxy", "haproxy")],
-    ids=["nginx", "haproxy"],
+    [
+        (nginx, "find_nginx", "nginx"),
+        (fronts, "find_haproxy", "haproxy"),
+        (fronts, "find_apache", "apache2"),
+    ],
+    ids=["nginx", "haproxy", "apache"],
 )
 def test_a_missing_proxy_is_installed_as_well(
     module: Any, find: str, package: str, apt_log: Path, monkeypatch: pytest.MonkeyPatch

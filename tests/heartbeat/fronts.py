@@ -1,4 +1,4 @@
-"""Real proxies in front of a site: Debian's nginx and HAProxy, on the files of examples/proxies.
+"""Real proxies in front of a site: nginx, HAProxy, Apache, on the files of examples/proxies.
 
 They end TLS for https://shop.example on a port of 127.0.0.1. A test adds lines to set one wrong.
 This module is imported by the installer and needs nothing but the standard library and `tests`;
@@ -44,6 +44,34 @@ http {{
 }}
 """
 
+APACHE = """
+{modules}
+ServerRoot {folder}
+DefaultRuntimeDir {folder}
+PidFile {folder}/pid
+ErrorLog {folder}/error.log
+Listen 127.0.0.1:{port}
+<IfModule mpm_event_module>
+    StartServers 1
+    ServerLimit 1
+    ThreadsPerChild 16
+    MaxRequestWorkers 16
+</IfModule>
+CacheRoot {folder}
+{recipe}
+"""
+MODULES = [
+    "mpm_event",
+    "authz_core",
+    "headers",
+    "rewrite",
+    "ssl",
+    "proxy",
+    "proxy_http",
+    "cache",
+    "cache_disk",
+]
+
 
 class Front(Engine):
     """A proxy for https://shop.example, in front of one application.
@@ -88,6 +116,7 @@ class Front(Engine):
             "127.0.0.1:8000": f"127.0.0.1:{self.upstream}",
             "listen 443 ": f"listen 127.0.0.1:{port} ",
             "bind :443 ": f"bind 127.0.0.1:{port} ",
+            "<VirtualHost *:443>": f"<VirtualHost 127.0.0.1:{port}>",
         }
         for old, new in places.items():
             text = text.replace(old, new)
@@ -152,13 +181,49 @@ class HAProxy(Front):
         return [self.program("haproxy"), "-db", "-f", self.written(folder, "haproxy.cfg", text)]
 
 
-FRONTS: dict[str, type[Front]] = {"nginx": Nginx, "haproxy": HAProxy}
+class Apache(Front):
+    """Apache as in examples/proxies/apache.conf.
+
+    Args:
+        server: further lines for the `VirtualHost`, before everything is passed on.
+    """
+
+    name, variable = "Apache", "OPENCLAW_TEST_APACHE_URL"
+    package, account = "apache2", "www-data"
+    programs = ("apache2",)
+    modules = Path("/usr/lib/apache2/modules")
+
+    def __init__(self, upstream: int, server: str = "") -> None:
+        super().__init__(upstream)
+        self.server = server
+
+    def command(self, folder: Path, port: int) -> list[str]:
+        recipe = self.recipe("apache.conf", folder, port)
+        at = recipe.index("    ProxyPass /")
+        recipe = f"{recipe[:at]}\n{self.server}\n{recipe[at:]}"
+        modules = "\n".join(
+            f"LoadModule {name}_module {self.modules}/mod_{name}.so" for name in MODULES
+        )
+        text = APACHE.format(folder=folder, port=port, modules=modules, recipe=recipe)
+        config = self.written(folder, "apache.conf", text)
+        return [self.program("apache2"), "-D", "FOREGROUND", "-f", config]
+
+
+FRONTS: dict[str, type[Front]] = {"nginx": Nginx, "haproxy": HAProxy, "apache": Apache}
 
 
 def find_haproxy() -> str | None:
     """Return the program's path, or None where there is none."""
-    places = os.pathsep.join([*os.get_exec_path(), *Engine.places])
-    return shutil.which("haproxy", path=places)
+    return _find("haproxy")
+
+
+def find_apache() -> str | None:
+    """Return the program's path, or None where there is none."""
+    return _find("apache2")
+
+
+def _find(program: str) -> str | None:
+    return shutil.which(program, path=os.pathsep.join([*os.get_exec_path(), *Engine.places]))
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Through nginx and HAProxy, as the documentation sets them up, and as others have set them up.
+"""Through nginx, HAProxy and Apache, as the documentation sets them up, and as others did.
 
 Whatever a proxy does to an answer, nobody is told that a live session has expired, and nobody is
 told of somebody else's.
@@ -23,6 +23,12 @@ from .people import Tab, later
 from .test_cross_site import refused
 
 IDLE, LEAD = 1800.0, 120.0
+A_SECOND = 1000
+PRETEND = """() => {
+    for (const type of ["pointerdown", "keydown", "click", "input"])
+        document.body.dispatchEvent(new Event(type, { bubbles: true }));
+    document.body.click();
+}"""
 Stand = Callable[[Front], ServerProcess]
 
 
@@ -46,30 +52,61 @@ def warned(tab: Tab) -> None:
     expect(tab.dialog).to_be_visible()
 
 
+def away(site: Site) -> None:
+    """The application cannot be reached; of what the proxy then says, no framework knows."""
+    if site.kind == "starlette":
+        site.stop()
+    else:
+        site.answer(f"{PREFIX}heartbeat", 500)
+
+
+def back(site: Site) -> None:
+    """It can again."""
+    site.mend()
+
+
 @pytest.mark.parametrize("front", FRONTS)
 class TestAsPublished:
     def test_a_visit(self, site: Site, stand: Stand, meet: Meet, name: str, front: str) -> None:
-        """Warned, extended while the application is away for a moment, and idle in the end."""
+        """What is shown directly elsewhere, in one go: warned in both tabs although scripts
+        pretend, extended in both as soon as the server can confirm it, and idle in the end."""
         proxy = stand(FRONTS[front](site.port))
         ada = meet(site, proxy.url, extra_http_headers={"x-forwarded-for": "192.0.2.1"})
         tab = ada.sign_in(name)
+        other = ada.tab()
+        other.settled("active")
         assert ada.context.cookies()[0]["secure"]
         seen = site.requests("/")[-1]["headers"]
         assert (seen["host"], seen["x-forwarded-proto"]) == (proxy.url[8:], "https")
         assert seen["x-forwarded-for"] == "127.0.0.1"
+        before = site.pings()
+        tab.page.evaluate(PRETEND)
+        later(IDLE - LEAD - 60, ada)
+        tab.page.evaluate(PRETEND)
+        field = tab.page.get_by_label("Your text")
+        field.focus()
+        later(61, ada)
+        expect(other.dialog).to_be_visible()
+        assert site.pings() == before
+        assert tab.violations() == []
+        away(site)
+        tab.page.keyboard.press("Escape")
+        expect(tab.dialog).to_contain_text("No connection")
+        back(site)
+        later(10, ada)
+        expect(other.dialog).to_be_hidden(timeout=A_SECOND)
+        expect(field).to_be_focused()
+        ada.context.set_offline(True)
         warned(tab)
-        tab.press("Stay signed in")
-        tab.settled("active")
-        warned(tab)
-        site.stop()
         tab.press("Stay signed in")
         expect(tab.dialog).to_contain_text("No connection")
-        site.start()
-        later(10, ada)
+        ada.context.set_offline(False)
         assert tab.settled("active")["left"] > IDLE - 60
         assert tab.heard("ended") == []
+        before = site.pings()
         later(3600, ada)
         assert tab.settled("ended")["reason"] == "idle"
+        assert site.pings() == before
 
     def test_other_sites(self, site: Site, stand: Stand, meet: Meet, name: str, front: str) -> None:
         proxy = stand(FRONTS[front](site.port))
@@ -86,6 +123,18 @@ LIMIT = "limit_req_zone $server_name zone=few:1m rate=1r/m;"
 CACHE = "proxy_cache pages; proxy_cache_valid any 10m; proxy_cache_key $uri;"
 IGNORE = "proxy_ignore_headers Cache-Control Expires Set-Cookie Vary;"
 SMALL_CACHE = "cache pages\n total-max-size 4\n max-age 60\n process-vary off"
+APACHE_CACHE = "CacheQuickHandler off\nCacheIgnoreNoLastMod on\nCacheEnable disk /"
+APACHE_RUDE = f"""{APACHE_CACHE}_session/
+CacheStoreNoStore on
+CacheStorePrivate on
+CacheIgnoreCacheControl on
+CacheIgnoreQueryString on
+CacheIgnoreHeaders Set-Cookie
+<Location /_session/>
+Header unset Vary
+Header set Cache-Control max-age=60
+</Location>
+"""
 RUDE = """
     http-request set-var(txn.ours) bool(true) if { path_beg /_session/ }
     http-request cache-use pages if { path_beg /_session/ }
@@ -103,6 +152,10 @@ def haproxy(frontend: str, more: str = "") -> Change:
     return {"front": "haproxy", "frontend": frontend, "more": more}
 
 
+def apache(server: str) -> Change:
+    return {"front": "apache", "server": server}
+
+
 FAILURES = {
     "nginx, too many": nginx("limit_req zone=few; limit_req_status 429;", LIMIT),
     "nginx, too many, as 503": nginx("limit_req zone=few;", LIMIT),
@@ -115,6 +168,9 @@ FAILURES = {
     ),
     "haproxy, forbidden": haproxy("http-request deny if { path_beg /_session/heartbeat }"),
     "haproxy, our header taken away": haproxy("http-request del-header X-Session-Client"),
+    "apache, too many": apache("RewriteEngine on\nRewriteRule ^/_session/heartbeat - [R=429]"),
+    "apache, forbidden": apache("<Location /_session/>\nRequire all denied\n</Location>"),
+    "apache, our header taken away": apache("RequestHeader unset X-Session-Client"),
 }
 
 PORTALS = {
@@ -128,6 +184,7 @@ PORTALS = {
         'http-request return status 200 content-type text/html string "<form>Sign in"'
         " if { path_beg /_session/ }"
     ),
+    "apache, redirect": apache("RewriteEngine on\nRewriteRule ^/_session/ /login [R]"),
 }
 
 CACHES = {
@@ -137,6 +194,8 @@ CACHES = {
         "http-request cache-use pages\nhttp-response cache-store pages", SMALL_CACHE
     ),
     "haproxy, rude": haproxy(RUDE, SMALL_CACHE),
+    "apache": apache(APACHE_CACHE),
+    "apache, rude": apache(APACHE_RUDE),
 }
 
 
