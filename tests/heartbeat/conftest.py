@@ -9,11 +9,11 @@ import pytest
 from tests.browser import required
 from tests.servers import Servers
 
-from .devtools import Chromium, chromium
+from .devtools import THROTTLES, Chromium, chromium
 
 
 @pytest.fixture(scope="module")
 def browser(servers: Servers) -> Iterator[Chromium]:
     """An empty one."""
-    with chromium(required(servers)) as browser:
+    with chromium(required(servers), THROTTLES) as browser:
         yield browser

@@ -28,10 +28,12 @@ PATIENCE = 20
 
 VALUE = {"awaitPromise": True, "returnByValue": True}
 
+_WAKES = "--enable-features=IntensiveWakeUpThrottling:grace_period_seconds"
+THROTTLES, NEVER_THROTTLES = f"{_WAKES}/{GRACE}", f"{_WAKES}/3600"
+
 FLAGS = (
     "--headless=new",
     "--remote-debugging-port=0",
-    f"--enable-features=IntensiveWakeUpThrottling:grace_period_seconds/{GRACE}",
     "--disable-features=Translate,OptimizationHints,MediaRouter",
     "--disable-background-networking",
     "--disable-component-update",
@@ -179,10 +181,10 @@ class Chromium:
 
 
 @contextmanager
-def chromium(program: str) -> Iterator[Chromium]:
-    """Start a browser, and leave nothing of it."""
+def chromium(program: str, *options: str) -> Iterator[Chromium]:
+    """Start a browser with these further options, and leave nothing of it."""
     with tempfile.TemporaryDirectory(prefix="chromium-", ignore_cleanup_errors=True) as folder:
-        command = [program, *FLAGS, *OPTIONS, f"--user-data-dir={folder}", "about:blank"]
+        command = [program, *FLAGS, *OPTIONS, *options, f"--user-data-dir={folder}", "about:blank"]
         with Path(folder, "log").open("wb") as log:
             process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True

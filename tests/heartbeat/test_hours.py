@@ -10,6 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
+from typing import NamedTuple
 
 import pytest
 
@@ -86,27 +87,35 @@ def tabs(browser: Chromium, site: TabSite) -> Iterator[list[Tab]]:
         tab.close()
 
 
-def passing(site: TabSite, tabs: list[Tab], seconds: float = 3600) -> Iterator[float]:
-    """Let time pass in small steps; the seconds gone by."""
+class Gone(NamedTuple):
+    """Seconds that have gone by, now and at the look before: real ones are among them."""
+
+    now: float
+    before: float
+
+    def every(self, seconds: float, first: float = 0.0) -> bool:
+        """Whether `first`, or a multiple of `seconds` after it, has gone by since the last look."""
+        return (self.now - first) // seconds > (self.before - first) // seconds
+
+
+def passing(site: TabSite, tabs: list[Tab], seconds: float = 3600) -> Iterator[Gone]:
+    """Let time pass in small steps."""
     began = site.clock()
-    while (gone := site.clock() - began) < seconds:
+    gone = Gone(0.0, -1.0)
+    while gone.now < seconds:
         yield gone
         site.sleep(STEP)
         all_at_once(tabs, f"pass({1000 * STEP})")
-
-
-def every(seconds: float, gone: float) -> bool:
-    """Whether a multiple of this has just gone by."""
-    return gone % seconds < STEP
+        gone = Gone(site.clock() - began, gone.now)
 
 
 def test_an_hour_of_work(site: TabSite, tabs: list[Tab]) -> None:
     site.asked.clear()
     for gone in passing(site, tabs):
-        tab = tabs[int(gone // 150) % 5]
-        if every(150, gone):
+        tab = tabs[int(gone.now // 150) % 5]
+        if gone.every(150):
             tab.show()
-        if every(20, gone):
+        if gone.every(20):
             tab.press()
     asked = Counter(each.name for each in site.asked)
     print(f"\nan hour of work in five tabs: {dict(asked)}")
@@ -127,7 +136,7 @@ def test_an_hour_of_nobody(site: TabSite, tabs: list[Tab]) -> None:
     """Somebody was there and has left; now there are scripts that pretend to be somebody."""
     tabs[0].show()
     for gone in passing(site, tabs, INTERVAL + 2):
-        if every(INTERVAL, gone - ACTED):
+        if gone.every(INTERVAL, ACTED):
             tabs[0].press()
     [told] = site.beats()
     assert json.loads(told.body)["idle"] == pytest.approx(INTERVAL - ACTED, abs=10)
@@ -135,8 +144,8 @@ def test_an_hour_of_nobody(site: TabSite, tabs: list[Tab]) -> None:
     last = 0.0
     for gone in passing(site, tabs):
         if site.left() is not None:
-            last = gone
-        if every(60, gone):
+            last = gone.now
+        if gone.every(60):
             all_at_once(tabs, PRETEND)
     asked = Counter(each.name for each in site.asked)
     print(f"\nan hour of nobody in five tabs: {dict(asked)}; the session lived {last:.0f} s")
