@@ -17,11 +17,13 @@ import pytest
 from .devtools import Chromium, Tab, all_at_once
 from .tab_sites import TabSite, tab_site
 
-IDLE, INTERVAL = 1800, 300
-"""Seconds: the settings' default, and the heartbeat interval that follows from it."""
+IDLE, LEAD, INTERVAL = 1800, 120, 300
+"""Seconds: the settings' defaults, and the heartbeat interval that follows from them."""
 
-STEP = 0.9
-"""Seconds by which time is moved at once: the clocks of real tabs do not differ by more."""
+STEP, STRIDE = 0.9, 5.0
+"""Seconds by which time is moved at once while something may be sent, and while nothing is due.
+Meanwhile the clocks of the tabs differ by as much, and those of real tabs do not differ by more
+than the first."""
 
 WARP = """{
   let moved = 0, asked = 0, last = 0;
@@ -102,11 +104,23 @@ def passing(site: TabSite, tabs: list[Tab], seconds: float = 3600) -> Iterator[G
     """Let time pass in small steps."""
     began = site.clock()
     gone = Gone(0.0, -1.0)
+    before: list[float | None] = [None] * 3
     while gone.now < seconds:
         yield gone
-        site.sleep(STEP)
-        all_at_once(tabs, f"pass({1000 * STEP})")
+        # After an extension, until every tab has heard of it.
+        extended = (site.left() or 0) > (before[0] or 0)
+        before = [*before[1:], site.left()]
+        step = STEP if extended or due(site) else STRIDE
+        site.sleep(step)
+        all_at_once(tabs, f"pass({1000 * step})")
         gone = Gone(site.clock() - began, gone.now)
+
+
+def due(site: TabSite) -> bool:
+    """Whether a heartbeat, the warning or the end may be due before the next stride is over."""
+    left = site.left()
+    moments = (IDLE - INTERVAL, 55), (LEAD, 20), (0, 10)
+    return left is not None and any(at + 10 > left > at + 10 - span for at, span in moments)
 
 
 def test_an_hour_of_work(site: TabSite, tabs: list[Tab]) -> None:
