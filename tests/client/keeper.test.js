@@ -555,6 +555,9 @@ test("a sign-out that failed has ended nothing", async () => {
   assert.equal(await done, false);
   assert.equal(tab.phase, "active");
   assert.equal(tab.times("offline"), 1);
+  server.instead = null;
+  await lab.pass(10);
+  assert.equal(tab.times("online"), 1);
 });
 
 test("an ended page comes back when somebody has signed in again elsewhere", async () => {
