@@ -26,17 +26,21 @@ class Turns:
 
     lock: Any
     users: int = 0
-    _holder: Exchange | None = None
+    _holder: tuple[Exchange, tuple[float, float]] | None = None
     _silent: tuple[float, float] = (0.0, 0.0)
 
     def begin(self, x: Exchange) -> None:
         """It is this exchange's turn."""
-        self._holder = x
+        self._holder = x, x.silent
 
     def end(self, x: Exchange) -> None:
         """Its turn is over; the lock is still held."""
+        asked = self._asked()
         self._holder = None
-        since, until = x.silent
+        if asked is None:
+            # It has not asked the store, its time being up: what it was told before is old.
+            return
+        since, until = asked
         before, ended = self._silent
         if since < until and before < ended:
             # Nobody has been answered in between.
@@ -71,10 +75,19 @@ class Turns:
         """For how many seconds of the wait the store has answered nobody."""
         spans = [self._silent]
         # Second, so that a turn ending just now is not counted twice.
-        holder = self._holder
-        if holder is not None:
-            spans.append(holder.silent)
+        asked = self._asked()
+        if asked is not None:
+            spans.append(asked)
         return sum(max(0.0, min(until, now) - max(since, began)) for since, until in spans)
+
+    def _asked(self) -> tuple[float, float] | None:
+        """The last silence whoever holds the turn has met in it; None without a call so far."""
+        held = self._holder
+        if held is None:
+            return None
+        holder, before = held
+        met = holder.silent
+        return None if met is before else met
 
 
 @dataclass(slots=True)

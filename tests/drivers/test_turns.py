@@ -192,6 +192,47 @@ def test_failures_one_after_the_other_are_one_silence() -> None:
     assert waited == pytest.approx(1.0)
 
 
+def test_a_turn_without_a_call_hides_no_silence() -> None:
+    """The second in front has no time left when its turn comes: the third was not answered
+    meanwhile, and has none left either."""
+
+    def change() -> bool:
+        if queue.clock() < 1000.95:
+            return False
+        queue.fail(first)
+        queue.turns.end(first)
+        queue.turns.begin(second)
+        queue.turns.end(second)
+        return True
+
+    queue = Queue(change)
+    second = queue.exchange()
+    first = queue.asking()
+    x = queue.exchange()
+    got, waited = queue.wait(x)
+    assert got
+    assert waited == pytest.approx(1.0)
+    assert x.spent == pytest.approx(STORE_TIMEOUT)
+
+
+def test_what_one_in_front_met_before_its_turn_is_not_counted_twice() -> None:
+    """It had failed already, in a turn before: at 0.4 its next one begins, without a call."""
+
+    def change() -> None:
+        if first.silent[1] == math.inf and queue.clock() > 1000.35:
+            queue.fail(first)
+            queue.turns.end(first)
+            queue.turns.begin(first)
+
+    queue = Queue(lambda: change() or queue.clock() > 1000.95)
+    first = queue.asking()
+    x = queue.exchange()
+    got, waited = queue.wait(x)
+    assert got
+    assert waited == pytest.approx(1.0)
+    assert x.spent == pytest.approx(0.4)
+
+
 def test_an_exchange_is_silent_during_a_call_and_after_one_that_failed() -> None:
     lab = Lab()
     seen: list[tuple[float, float]] = []
