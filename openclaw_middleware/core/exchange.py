@@ -26,6 +26,7 @@ from .breaker import Breaker
 from .contract import Ended, Live, Missing, TouchResult
 from .cookies import CookieSpec
 from .desk import Desk
+from .outage import chosen, tell_of_failure, tell_of_recovery
 from .outgoing import Outgoing
 from .policy import Rules
 from .record import EndReason, Record, tag_of
@@ -73,6 +74,7 @@ class Exchange(Outgoing):
         self.promote = False
         self._clock: tuple[float, float] | None = None
         self._touched = False
+        self._outage: str | None = None
         self.token: Token | None = None
         # A signature is only checked when somebody wants the session.
         self.loaded = not request.cookies or not any(
@@ -140,7 +142,7 @@ class Exchange(Outgoing):
                 f"the store work of this request took longer than {timeout:g} s", operation=verb
             )
         began = self.desk.monotonic()
-        self.breaker.check(verb, began)
+        self.breaker.check(verb, began, left)
         self.trips += 1
         self.silent = began, math.inf
         try:
@@ -155,12 +157,11 @@ class Exchange(Outgoing):
         except StoreError as error:
             # One that had little time left to begin with says little about the store.
             if left >= timeout / 2 or ended - began < left:
-                self.breaker.failed(ended)
-            # The breaker, once open, asks so seldom that this fills no log.
-            ev.logger.warning("the store failed in %s: %s", verb, error)
+                tell_of_failure(self.breaker.failed(verb, ended), error)
             self.emit(ev.StoreFailed(operation=verb, error=str(error)))
             raise
-        self.breaker.answered()
+        if self.breaker.answered(verb):
+            tell_of_recovery(verb)
         self.silent = ended, ended
         now = getattr(answer, "now", None)
         if now is not None:
@@ -359,11 +360,11 @@ class Exchange(Outgoing):
 
     @property
     def outage(self) -> str:
-        """What a failed load means for this request: "unavailable" or "anonymous"."""
-        policy = self.rules.on_store_error
-        if callable(policy):
-            policy = policy(self.failure)
-        return "anonymous" if policy == "anonymous" else "unavailable"
+        """What a failed load means for this request: "unavailable" or "anonymous"; a function that
+        chooses is asked once."""
+        if self._outage is None:
+            self._outage = chosen(self.rules.on_store_error, self.failure)
+        return self._outage
 
     def refusal_behind(self, status: int) -> SessionError | None:
         """The failed load, or the area's demand, that a framework turned into a server error of

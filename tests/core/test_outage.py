@@ -9,6 +9,7 @@ import pytest
 
 from openclaw_middleware import StoreUnavailable
 from openclaw_middleware.core import events as ev
+from openclaw_middleware.core.breaker import Breaker
 from openclaw_middleware.core.steps import Steps
 from openclaw_middleware.driver import Driver
 from openclaw_middleware.testing import Fault, wrap
@@ -158,8 +159,36 @@ def test_the_policy_may_be_chosen_by_a_function() -> None:
         return "anonymous"
 
     _, browser = prepared(Outage(), on_store_error=choose)
-    assert browser.request().session.user_id is None
-    assert isinstance(seen[0], StoreUnavailable)
+    request = browser.request()
+    assert request.session.user_id is None
+    assert request.session.to_dict() == {}
+    request.finish()
+    # Asked twice it might answer differently, and the page would be half of each.
+    [error] = seen
+    assert isinstance(error, StoreUnavailable)
+
+
+@pytest.mark.parametrize("answer", [ZeroDivisionError, "anonymus", None, 503])
+def test_a_function_that_fails_or_answers_neither_has_chosen_unavailable(
+    answer: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A 503 with the cookie kept, not a server error; the log names the mistake."""
+
+    def choose(_: BaseException) -> Any:
+        if isinstance(answer, type):
+            raise answer
+        return answer
+
+    _, browser = prepared(Outage(), on_store_error=choose)
+    request = browser.request()
+    with pytest.raises(StoreUnavailable):
+        request.session.get("a")
+    with pytest.raises(StoreUnavailable):
+        request.finish()
+    assert request.x.parting_cookies() == []
+    said = [record for record in caplog.records if "on_store_error" in record.getMessage()]
+    assert len(said) == 1
+    assert (said[0].exc_info is not None) == isinstance(answer, type)
 
 
 def test_after_three_failures_the_store_is_left_alone_but_for_one_probe_a_second() -> None:
@@ -181,15 +210,124 @@ def test_after_three_failures_the_store_is_left_alone_but_for_one_probe_a_second
     assert browser.user() == "ada"
 
 
-def test_a_failing_store_is_logged_without_a_listener(caplog: pytest.LogCaptureFixture) -> None:
-    """Else people see 503 and operators nothing; but a dead store fills no log."""
-    outage = Outage()
+def test_a_store_that_refuses_to_save_still_lets_people_read_and_log_out() -> None:
+    """Full or read-only: writers are told, and asked for a probe only; nobody else is refused."""
+    outage = Outage("save")
     lab, browser = prepared(outage)
-    lab.desk.events.listeners.clear()
+    others = [lab.browser() for _ in range(2)]
+    outage.on = False
+    for each in others:
+        each.sign_in("bob")
+    outage.on = True
+    writers = [browser.request() for _ in range(8)]
+    for each in writers:
+        each.session["a"] = 2
+        with pytest.raises(StoreUnavailable):
+            each.finish()
+    assert outage.asked == 3
+
+    assert browser.data() == {"a": 1}
+    others[0].request().finish()
+    bye = others[1].request()
+    bye.session.logout()
+    bye.finish()
+    assert others[1].cookie is None
+    assert browser.user() == "ada"
+    assert lab.browser().sign_in("eve")
+
+
+def test_writes_that_fail_are_counted_though_reads_in_between_are_answered() -> None:
+    """A stuck disk: each writer would otherwise wait for the timeout, for ever."""
+    outage = Outage("save")
+    lab, browser = prepared(outage)
+
+    def write() -> None:
+        request = browser.request()
+        request.session["a"] = 2
+        request.finish()
+
+    for _ in range(20):
+        with pytest.raises(StoreUnavailable):
+            write()
+    assert outage.asked == 3
+
+    outage.on = False
+    lab.clock.advance(1)
+    write()
+    write()
+    assert browser.data() == {"a": 2}
+
+
+def test_once_a_store_that_could_not_even_read_answers_everybody_may_ask_for_everything() -> None:
+    """Saves that failed in the same outage do not wait for a probe of their own."""
+    breaker = Breaker()
+    for verb in ("save", "load"):
+        for _ in range(3):
+            breaker.failed(verb, 0.0)
+    breaker.check("load", 1.0)
+    assert breaker.answered("load")
+    for _ in range(2):
+        breaker.check("save", 1.0)
+        breaker.check("load", 1.0)
+    assert not breaker.answered("load")
+
+
+def test_while_a_probe_is_out_there_is_no_other() -> None:
+    """With a long `store_timeout`, probes do not pile up on a store that answers nothing."""
+    breaker = Breaker()
+    for _ in range(3):
+        breaker.failed("load", 0.0)
+    breaker.check("load", 1.0, 30.0)
+    for now in (1.0, 2.5, 30.9):
+        with pytest.raises(StoreUnavailable):
+            breaker.check("load", now, 30.0)
+        with pytest.raises(StoreUnavailable):
+            breaker.check("create", now, 30.0)
+    # It was never heard of again: its request was cancelled.
+    breaker.check("load", 31.0, 30.0)
+
+
+def test_a_request_says_how_long_its_probe_may_take() -> None:
+    """As long as it has store time left."""
+    outage = Outage()
+    lab, browser = prepared(outage, store_timeout=30)
+    for _ in range(3):
+        browser.request()
+    asked: list[int] = []
+
+    class Silent(Fault):
+        def around(self, operation: str, call: Callable[[], Any]) -> Steps[Any]:
+            asked.append(1)
+            if len(asked) == 1:
+                lab.clock.advance(2)
+                browser.request()
+            yield from outage.around(operation, call)
+
+    lab.driver.store = wrap(lab.store, Silent())
+    lab.clock.advance(1)
+    browser.request()
+    assert len(asked) == 1
+
+
+def test_the_log_says_when_an_outage_begins_and_ends(caplog: pytest.LogCaptureFixture) -> None:
+    """An operator learns of it without a listener, in three lines and not one a request."""
+    outage = Outage("load")
+    lab, browser = prepared(outage)
     for _ in range(100):
         browser.request()
-    said = [(each.levelname, each.getMessage()) for each in caplog.records]
-    assert said == [("WARNING", "the store failed in load: out of reach")] * 3
+        lab.clock.advance(0.1)
+    outage.on = False
+    lab.clock.advance(1)
+    browser.request()
+    browser.request()
+    said = [(record.levelname, record.getMessage()) for record in caplog.records]
+    assert [level for level, _ in said] == ["WARNING", "ERROR", "WARNING"]
+    assert [text for _, text in said] == [
+        "out of reach",
+        "the store failed 3 times in a row; until it answers, it is asked once in 1 s: "
+        "out of reach",
+        "the store answers again (load)",
+    ]
 
 
 def test_anonymous_visitors_do_not_notice() -> None:

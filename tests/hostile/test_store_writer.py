@@ -275,7 +275,7 @@ def test_any_column_of_a_users_row_may_hold_anything(
             try:
                 visit(runtime, "", login="ada")
             except StoreError:
-                runtime.blocking.breaker.answered()
+                runtime.blocking.breaker.reset()
             else:
                 assert not unreadable, (name, value)
             store.sessions_of(runtime.desk.tag("ada"))
@@ -324,7 +324,7 @@ def test_any_field_of_a_redis_hash_may_hold_anything(redis_url: str, namespace: 
             except Exception as error:
                 wrong.append(f"{field!r}={text!r}: {type(error).__name__}: {error}")
                 continue
-            runtime.blocking.breaker.answered()
+            runtime.blocking.breaker.reset()
             if not isinstance(found, StoreError):
                 assert found in [("ada", {"n": 1}), (None, {})], (field, text, found)
             if text == b"x" and found == (None, {}) and field not in (b"s", b"w"):
@@ -336,7 +336,7 @@ def test_any_field_of_a_redis_hash_may_hold_anything(redis_url: str, namespace: 
         found = safely(runtime, cookie)
         assert found == (None, {})
         assert any(isinstance(event, ev.RecordUnreadable) for event in told)
-        runtime.blocking.breaker.answered()
+        runtime.blocking.breaker.reset()
     client.close()
     runtime.blocking.store.close()
 
