@@ -13,6 +13,7 @@ import redis
 
 from ..core import deadline
 from .limited_sockets import limit
+from .name_lookup import await_name
 
 
 def _left(_self: Any) -> float:
@@ -35,7 +36,8 @@ class _Limited:
     socket_connect_timeout = property(_left, _ignore)
     socket_timeout = property(_left, _ignore)
 
-    def _connect(self) -> Any:
+    def _connect(self: Any) -> Any:
+        await_name(getattr(self, "host", ""))  # a Unix socket has none
         return limit(super()._connect())  # type: ignore[misc]  # of the class this is mixed into
 
 
