@@ -100,6 +100,12 @@ class Ordeal:
         unavailable(in_time(bye), clears=True)
         self.longest = max(answer.seconds for answer in (*found, bye))
         self.unaffected()
+
+    def storm(self) -> None:
+        """Neither do many who come at once, or one by one, wait for the timeout each.
+
+        A step of its own: so many threads would make the measured answers of the others late.
+        """
         began = time.monotonic()
         storm = [self.ada.twin().begin(read) for _ in range(STORM)]
         for answer in all_done(storm):

@@ -115,6 +115,7 @@ def test_an_outage_is_not_a_logout(
     mend = HURTS[hurt](server, proxy)
     try:
         at_once(ordeals, "away")
+        at_once(ordeals, "storm")
     finally:
         mend()
     at_once(ordeals, "recovered")

@@ -17,6 +17,7 @@ from tests.server_process import ServerProcess
 
 from .ledger import Ledger
 from .ordeal import (
+    TIMEOUT,
     Ordeal,
     at_once,
     in_time,
@@ -76,9 +77,13 @@ def endure(
     mend: Callable[[], object],
     *,
     logs_out: bool,
+    store_timeout: float = 5 * TIMEOUT,
 ) -> None:
+    """Args:
+    store_timeout: a refusal comes at once, so it may be long: a busy machine is no outage.
+    """
     with ExitStack() as stack:
-        ordeals = open_ordeals(stack, place, ordeal=Refused)
+        ordeals = open_ordeals(stack, place, ordeal=Refused, store_timeout=store_timeout)
         before = under_way(ordeals)
         hurt()
         try:
@@ -103,6 +108,7 @@ def turned_away(
         hurt()
         try:
             at_once(ordeals, "away")
+            at_once(ordeals, "storm")
         finally:
             mend()
         at_once(ordeals, "recovered")

@@ -20,7 +20,7 @@ from tests.server_process import ServerProcess
 
 from .browsing import Browser, server_process
 from .ledger import Ledger
-from .ordeal import unavailable, wait_for
+from .ordeal import TIMEOUT, unavailable, wait_for
 from .places import Place
 from .test_refusals import Start, endure, turned_away
 
@@ -181,5 +181,6 @@ def test_a_locked_sqlite(file: Place, ledger: Ledger) -> None:
             lambda: other.execute("BEGIN IMMEDIATE"),
             lambda: other.execute("ROLLBACK"),
             logs_out=False,
+            store_timeout=TIMEOUT,
         )
     other.close()

@@ -22,16 +22,17 @@ from openclaw_middleware.errors import StoreUnavailable
 from openclaw_middleware.stores.base import StoreOptions
 from openclaw_middleware.stores.sql import AsyncSQLStore, SQLStore
 from tests import process_tree
+from tests.server_engines import MARIADB, POSTGRES
 from tests.stores.sql_lab import OPTIONS, PATIENCE, Lab, each
 
-SERVERS = {"postgresql": "postgres", "mysql": "mariadb"}
+SERVERS = {"postgresql": POSTGRES, "mysql": MARIADB}
 COLOURS = ("sync", "async")
 TIMEOUT = 1.0
 # One verb: waiting for the pool, and one statement that is not answered; and a busy machine.
 BOUND = 2 * TIMEOUT + 3.0
 
 
-@pytest.fixture(params=SERVERS)
+@pytest.fixture(scope="module", params=SERVERS)
 def kind(request):
     return request.param
 
@@ -41,15 +42,20 @@ def colour(request):
     return request.param
 
 
-@pytest.fixture
-def server(request, kind):
-    return request.getfixturevalue(f"private_{SERVERS[kind]}")()
+@pytest.fixture(scope="module")
+def server(servers, kind):
+    """A server that only this module uses, and hurts; each test leaves it running."""
+    server = servers.start(SERVERS[kind])
+    yield server
+    server.remove()
 
 
 @pytest.fixture
 def lab(kind, colour, server):
     lab = Lab(kind, colour, server.url, replace(OPTIONS, timeout=TIMEOUT))
     yield lab
+    if not server.running:
+        server.start()
     server.resume()
     lab.close()
 
