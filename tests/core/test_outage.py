@@ -71,6 +71,18 @@ def test_a_swallowed_failure_is_still_a_503_and_the_cookie_stays() -> None:
     assert len(lab.told(ev.StoreFailed)) == 1
 
 
+def test_a_cookie_under_an_earlier_name_stays_as_well() -> None:
+    """Its deletion goes with the answer that brings its successor, and with no other."""
+    _, browser = prepared(Outage(), previous_cookies=("old_session",))
+    request = browser.request(cookies=f"old_session={browser.cookie}")
+    with pytest.raises(StoreUnavailable):
+        request.session.get("a")
+    with pytest.raises(StoreUnavailable):
+        request.finish()
+    assert request.x.stray
+    assert request.x.parting_cookies() == []
+
+
 @pytest.mark.parametrize("use", ["set", "login", "regenerate", "clear_key", "save"])
 def test_nothing_is_created_over_a_session_that_could_not_be_loaded(use: str) -> None:
     """The record in the store is the same afterwards."""
