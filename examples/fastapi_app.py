@@ -38,7 +38,7 @@ def create_app(settings: SessionSettings | None = None) -> FastAPI:
 
     @app.post("/sign-in")
     async def sign_in(form: Credentials, session: CurrentSession) -> str:
-        if not secrets.compare_digest(form.password, "open sesame"):
+        if not secrets.compare_digest(form.password.encode(), b"open sesame"):
             raise HTTPException(401, "Wrong name or password")
         session.login(form.name)
         return form.name

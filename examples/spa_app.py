@@ -55,7 +55,7 @@ async def me(request: Request) -> Response:
 async def sign_in(request: Request) -> Response:
     """Check the password first."""
     form = await request.json()
-    if not secrets.compare_digest(form["password"], "open sesame"):
+    if not secrets.compare_digest(form["password"].encode(), b"open sesame"):
         return JSONResponse({"error": "wrong name or password"}, status_code=403)
     get_session(request).login(form["name"])
     return JSONResponse({"user": form["name"]})

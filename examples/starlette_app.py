@@ -32,7 +32,7 @@ async def cart(request: Request) -> Response:
 async def sign_in(request: Request) -> Response:
     """Check the password first. The cart comes along, under a new id and a new secret."""
     form = await request.json()
-    if not secrets.compare_digest(form["password"], "open sesame"):
+    if not secrets.compare_digest(form["password"].encode(), b"open sesame"):
         return JSONResponse({"error": "wrong name or password"}, status_code=401)
     get_session(request).login(form["name"], remember=form.get("remember", False))
     return JSONResponse({"signed_in": form["name"]})

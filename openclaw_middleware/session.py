@@ -223,7 +223,8 @@ class Session(SessionMapping):
         if record is None or record.authenticated_at is None or state.lapse is not None:
             raise self._demand(seconds)
         now = self._x.at(self._x.desk.monotonic())
-        if now - record.authenticated_at > seconds:
+        # not "older than": no sign-in is recent enough for a NaN
+        if not now - record.authenticated_at <= seconds:
             raise self._demand(seconds)
 
     def apply(self, key: str, fn: Callable[[Any], Any], default: Any = MISSING) -> Any:

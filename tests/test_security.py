@@ -564,6 +564,8 @@ def test_require_recent_wants_a_sign_in_not_activity() -> None:
         request.session.require_recent(300)
     browser.sign_in("ada")
     browser.request().session.require_recent(300)
+    with pytest.raises(ReauthenticationRequired):
+        browser.request().session.require_recent(float("nan"))
 
 
 def test_signing_in_again_replaces_the_token_and_kills_the_old_one() -> None:
