@@ -11,10 +11,13 @@ from copy import deepcopy
 from typing import Any
 
 from ..errors import CodecError
-from .merge import MISSING, Report, merge
+from .hands import show
+from .merge import MISSING, Report, appended, merge
 
 Encode = Callable[[Any], bytes]
 Change = Callable[[Any], Any]
+# One thing done to a value, to be done again to another; MISSING stands for none, on both sides.
+Repeat = Callable[[Any, Report], Any]
 
 # Values that cannot change in place: reaching them needs no snapshot.
 _FIXED = (str, int, float, bool, bytes, type(None))
@@ -38,7 +41,7 @@ class TrackedData:
         self.data: dict[str, Any] = pristine() if pristine else {}
         self._before: dict[str, bytes | None] = {}
         self._set: set[str] = set()
-        self._applied: dict[str, tuple[list[tuple[Change, Any]], Any]] = {}
+        self._applied: dict[str, tuple[list[Repeat], Any]] = {}
 
     def get(self, key: str) -> Any:
         """The value; raises KeyError. A mutable one is watched from here on."""
@@ -75,10 +78,10 @@ class TrackedData:
             raise KeyError(key)
         value = _applied(change, self.data.get(key, MISSING), default, key)
         self._encode(key, value)
-        self._watch(key)
         if key not in self._set:
-            calls, _ = self._applied.get(key, ([], None))
-            self._applied[key] = ([*calls, (change, default)], deepcopy(value))
+            done = [*self._done(key), _again(change, default, key)]
+            self._applied[key] = (done, deepcopy(value))
+        self._watch(key)
         self.data[key] = value
         return value
 
@@ -106,6 +109,18 @@ class TrackedData:
     def holds_own(self, key: str) -> bool:
         """Whether this request has set or removed the key itself."""
         return key in self._set
+
+    def with_mine(self, key: str, stored: Any) -> Any:
+        """A stored value with what this request did to it."""
+        if key not in self._before or self._encoded(key) == self._before[key]:
+            return stored
+        return self._merged(key, self.base().get(key, MISSING), stored, _ignore)
+
+    def forget(self, key: str) -> None:
+        """Let go of a key that was taken out of the store, and of what was done to it."""
+        self.data.pop(key, None)
+        self._before.pop(key, None)
+        self._applied.pop(key, None)
 
     def replay(
         self, theirs: dict[str, Any], collided: Report, *, yield_to_theirs: bool = False
@@ -139,10 +154,7 @@ class TrackedData:
         """
         watched = list(self._before)
         if stored is not self.data:
-            for key in [key for key in self.data if key not in stored]:
-                del self.data[key]
-            for key, value in stored.items():
-                self.data[key] = _adopt(self.data.get(key, MISSING), value)
+            show(self.data, stored, self._same)
         self._pristine = pristine
         self._before = {}
         self._set = set()
@@ -173,42 +185,60 @@ class TrackedData:
         """
         changed = self.changed()
         theirs = pristine()
-        # Copies, because the application's own containers are about to show `theirs`.
-        merged = deepcopy(self.replay(theirs, collided))
-        was_set, applied = self._set, self._applied
-        self.rebase(pristine(), pristine)
-        for key in changed:
-            self._watch(key)
-            if key not in merged:
-                self.data.pop(key, None)
-            else:
-                self.data[key] = _adopt(self.data.get(key, MISSING), merged[key])
-            if key in was_set:
-                self._set.add(key)
-            elif key in applied and key in merged:
-                calls, _ = applied[key]
-                self._applied[key] = (calls, self._repeated(key, calls, theirs.get(key, MISSING)))
+        merged = self.replay(theirs, collided)
+        before = {key: self._encode(key, theirs[key]) if key in theirs else None for key in changed}
+        applied = {
+            key: (done, deepcopy(self._repeated(done, theirs.get(key, MISSING), _ignore)))
+            for key, (done, _) in self._applied.items()
+            if key in before and key in merged
+        }
+        watched, was_set = list(self._before), self._set
+        show(self.data, merged, self._same)
+        self._pristine = pristine
+        self._before = before
+        self._set = {key for key in was_set if key in before}
+        self._applied = applied
+        for key in watched:
+            if type(self.data.get(key)) not in _FIXED:
+                self._watch(key)
 
     def _merged(self, key: str, base: Any, theirs: Any, collided: Report) -> Any:
         mine = self.data.get(key, MISSING)
         if key in self._applied:
-            calls, base = self._applied[key]
-            theirs = self._repeated(key, calls, theirs)
+            done, base = self._applied[key]
+            theirs = self._repeated(done, theirs, collided)
             if theirs is MISSING:
                 collided(key)
                 return MISSING
         elif key in self._set and theirs is MISSING:
             if base is not MISSING and mine is not MISSING:
                 collided(key)
-            return mine
+            # What the list held before was removed by somebody who had seen it.
+            return mine[len(base) :] if appended(base, mine, self._same) else mine
         return merge(base, mine, theirs, same=self._same, collided=collided, path=key)
 
-    def _repeated(self, key: str, calls: Sequence[tuple[Change, Any]], value: Any) -> Any:
-        """The value after these calls; MISSING if there is nothing to begin with."""
-        for change, default in calls:
-            if value is MISSING and default is MISSING:
-                return MISSING
-            value = _applied(change, value, default, key)
+    def _done(self, key: str) -> list[Repeat]:
+        """What this request did to a value before it calls `apply`, changes in place included."""
+        done, base = self._applied.get(key, ([], MISSING))
+        if key not in self._before or key not in self.data:
+            return done
+        if not done:
+            if self._encoded(key) == self._before[key]:
+                return done
+            base = self.base().get(key, MISSING)
+        elif self._same(base, self.data[key]):
+            return done
+        mine = deepcopy(self.data[key])
+
+        def again(value: Any, collided: Report) -> Any:
+            return merge(base, mine, value, same=self._same, collided=collided, path=key)
+
+        return [*done, again]
+
+    def _repeated(self, done: Sequence[Repeat], value: Any, collided: Report) -> Any:
+        """The value after the same things were done to it; MISSING if that leaves nothing."""
+        for again in done:
+            value = again(value, collided)
         return value
 
     def _watch(self, key: str) -> None:
@@ -239,19 +269,14 @@ def _applied(change: Change, value: Any, default: Any, key: str) -> Any:
     return result
 
 
-def _adopt(held: Any, value: Any) -> Any:
-    """`value`, written into the container the application may hold where the kinds agree."""
-    if held is value or type(held) is not type(value):
-        return value
-    if isinstance(held, dict):
-        fresh = {key: _adopt(held.get(key, MISSING), item) for key, item in value.items()}
-        held.clear()
-        held.update(fresh)
-    elif isinstance(held, list):
-        held[:] = value
-    elif isinstance(held, set):
-        held.clear()
-        held.update(value)
-    else:
-        return value
-    return held
+def _again(change: Change, default: Any, key: str) -> Repeat:
+    def again(value: Any, _: Report) -> Any:
+        if value is MISSING and default is MISSING:
+            return MISSING
+        return _applied(change, value, default, key)
+
+    return again
+
+
+def _ignore(path: str) -> None:
+    """Nobody is told: they were, or will be."""

@@ -31,7 +31,7 @@ def merge(base: Any, mine: Any, theirs: Any, *, same: Same, collided: Report, pa
         collided: called with the path of each true collision; `mine` wins there.
         path: where the value lies, for `collided`.
     """
-    if _appended(base, mine) and isinstance(theirs, list):
+    if isinstance(theirs, list) and appended(base, mine, same):
         return theirs + mine[len(base) :]
     if same(base, theirs) or same(mine, theirs):
         return mine
@@ -77,13 +77,13 @@ def _merge_dicts(
     return merged
 
 
-def _appended(base: Any, mine: Any) -> bool:
+def appended(base: Any, mine: Any, same: Same) -> bool:
     """Mine is the base list with something added at its end."""
     return (
         isinstance(base, list)
         and isinstance(mine, list)
         and len(mine) > len(base)
-        and mine[: len(base)] == base
+        and same(base, mine[: len(base)])
     )
 
 

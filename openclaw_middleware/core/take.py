@@ -22,8 +22,9 @@ from .steps import Steps
 def take(x: Exchange, key: str, default: Any, contest: Contest) -> Steps[Any]:
     """Remove `key` from the stored session and return its value, to exactly one caller.
 
-    A value this request has set itself and not saved yet is simply removed. `default` when the
-    key is not there, was taken by somebody else, or the session ended.
+    A value this request has set itself and not saved yet is simply removed; what it did to a
+    stored one comes along. `default` when the key is not there, was taken by somebody else, or the
+    session ended.
     """
     x.access()
     yield from settle(x, contest.pause)
@@ -53,7 +54,7 @@ def take(x: Exchange, key: str, default: Any, contest: Contest) -> Steps[Any]:
             if key not in stored:
                 refresh(x, record)
                 return default
-            value = stored.pop(key)
+            value = data.with_mine(key, stored.pop(key))
             taken = replace(sealed(x, record, stored), write_id=write_id(x))
         try:
             result = yield from x.trip(
@@ -67,6 +68,7 @@ def take(x: Exchange, key: str, default: Any, contest: Contest) -> Steps[Any]:
             state.taking[key] = value, taken
             raise
         if isinstance(result, Saved):
+            data.forget(key)
             if result.version > record.version:
                 refresh(x, replace(taken, version=result.version))
             else:
