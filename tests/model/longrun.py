@@ -67,8 +67,11 @@ def moves_of(chance: random.Random, length: int) -> list[Move]:
     names = [move[0] for move in MOVES]
     bounds = {move[0]: move[2] for move in MOVES}
     return [
-        (name, tuple(chance.randrange(bound) for bound in bounds[name]))
-        for name in chance.choices(names, [move[1] for move in MOVES], k=length)
+        ("open", (chance.randrange(6),)),
+        *(
+            (name, tuple(chance.randrange(bound) for bound in bounds[name]))
+            for name in chance.choices(names, [move[1] for move in MOVES], k=length)
+        ),
     ]
 
 

@@ -64,8 +64,11 @@ class Sessions(RuleBasedStateMachine):
         on_ended=st.sampled_from(["drop", "error"]),
         most=st.sampled_from([None, 1, 2]),
         action=st.sampled_from(["end_oldest", "reject"]),
+        before=st.integers(0, 3),
     )
-    def open(self, rotates: bool, lenient: bool, on_ended: str, most: Any, action: str) -> None:
+    def open(
+        self, rotates: bool, lenient: bool, on_ended: str, most: Any, action: str, before: int
+    ) -> None:
         number = next(FRESH)
         users, interval, grace = ("ada", "bob"), 300.0, 30.0 if lenient else 1e-6
         if self.real is not None:
@@ -80,6 +83,7 @@ class Sessions(RuleBasedStateMachine):
             limit=limit_of(most, action),
         )
         self.player = Player(self.world)
+        self.player.open(before)
 
     @rule(which=st.integers(0, 3), kind=st.integers(0, 7))
     def begin(self, which: int, kind: int) -> None:

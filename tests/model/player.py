@@ -22,6 +22,25 @@ class Player:
         self.world = world
         self.most = requests_at_once
 
+    def open(self, how: int) -> None:
+        """What came before: nothing (0), a visitor with data (1), somebody signed in (2), or the
+        same in two tabs, whose requests soon meet (from 3)."""
+        world = self.world
+        if how == 0:
+            return
+        first, second = world.browsers
+        request = world.begin(first)
+        for kind, key in KINDS[:-1]:
+            if kind != "delete":
+                request.change(kind, key)
+        if how > 1:
+            request.login(world.users[0])
+        request.commit()
+        world.finish(request)
+        if how > 2:
+            second.cookie = first.cookie
+            second.held.extend(first.held)
+
     def _pick(self, which: int, stages: tuple[str, ...]) -> Request | None:
         fit = [each for each in self.world.requests if each.stage in stages]
         return fit[which % len(fit)] if fit else None

@@ -165,6 +165,11 @@ class Request:
         self.leaving = None
         self.narrows = []
 
+    def looked(self) -> None:
+        """A fresh look is over: what is stored may be further on than it was."""
+        for key, effect in self.journal.effects.items():
+            effect.known = self._stored().get(key, MISSING)
+
     # -- what the application does
 
     @property

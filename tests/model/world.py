@@ -206,9 +206,11 @@ class World:
                 self.oracle.took(request, run.value)
             else:
                 request.broken = run.error
+            request.looked()
             request.stage = "app"
         elif run.name == "reload":
             request.broken = request.broken or run.error
+            request.looked()
             request.stage = "app"
         elif run.name == "save":
             self._saved(request, run)
