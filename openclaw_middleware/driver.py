@@ -62,8 +62,9 @@ class Driver:
     def reload(self, x: Exchange) -> None:
         """See `core.take`."""
         x.renew_time()
-        x.store, x.breaker = self.store, self.breaker
-        drive(reload(x, time.sleep))
+        with self._alone(x):
+            x.store, x.breaker = self.store, self.breaker
+            drive(reload(x, time.sleep))
 
     def touch(self, x: Exchange) -> None:
         """Start the idle clock anew."""
@@ -78,11 +79,9 @@ class Driver:
 
     @contextmanager
     def _alone(self, x: Exchange) -> Iterator[None]:
-        record = x.state.record
-        if record is None:
-            yield
-            return
-        turns = self._turns.enter(record.id)
+        # A session without a record has an id already: two tasks of one request may save it.
+        session_id = x.state.record.id if x.state.record is not None else x.state.id
+        turns = self._turns.enter(session_id)
         lock = turns.lock
         held = False
         try:
@@ -96,7 +95,7 @@ class Driver:
             if held:
                 turns.end(x)
                 lock.release()
-            self._turns.leave(record.id)
+            self._turns.leave(session_id)
 
 
 class AsyncDriver:
@@ -141,8 +140,9 @@ class AsyncDriver:
     async def reload(self, x: Exchange) -> None:
         """See `core.take`."""
         x.renew_time()
-        x.store, x.breaker = self.store, self.breaker
-        await adrive(reload(x, asyncio.sleep))
+        async with self._alone(x):
+            x.store, x.breaker = self.store, self.breaker
+            await adrive(reload(x, asyncio.sleep))
 
     async def touch(self, x: Exchange) -> None:
         """Start the idle clock anew."""
@@ -157,12 +157,9 @@ class AsyncDriver:
 
     @asynccontextmanager
     async def _alone(self, x: Exchange) -> AsyncIterator[None]:
-        record = x.state.record
-        if record is None:
-            yield
-            return
+        session_id = x.state.record.id if x.state.record is not None else x.state.id
         all_turns = self._turns.setdefault(asyncio.get_running_loop(), AllTurns(asyncio.Lock))
-        turns = all_turns.enter(record.id)
+        turns = all_turns.enter(session_id)
         lock = turns.lock
         held = False
         try:
@@ -177,7 +174,7 @@ class AsyncDriver:
             if held:
                 turns.end(x)
                 lock.release()
-            all_turns.leave(record.id)
+            all_turns.leave(session_id)
 
 
 async def _acquire(lock: asyncio.Lock, seconds: float) -> bool:

@@ -6,13 +6,14 @@ at commit, so nested mutation counts and equal values do not. No I/O, no identit
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import deepcopy
+from dataclasses import dataclass
 from typing import Any
 
 from ..errors import CodecError
 from .hands import show
-from .merge import MISSING, Report, appended, merge
+from .merge import MISSING, Report, Same, additions, merge
 
 Encode = Callable[[Any], bytes]
 Change = Callable[[Any], Any]
@@ -21,6 +22,24 @@ Repeat = Callable[[Any, Report], Any]
 
 # Values that cannot change in place: reaching them needs no snapshot.
 _FIXED = (str, int, float, bool, bytes, type(None))
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """The data at one moment, to tell later what came after it.
+
+    Attributes:
+        values: the values by key, the application's own objects.
+        encoded: what those that could be changed in place were encoded as.
+        set, applied: which keys had been set, and what had been done to others by `apply`.
+        apart: a copy, where what was written then is not what the application has at hand.
+    """
+
+    values: dict[str, Any]
+    encoded: dict[str, bytes | None]
+    set: frozenset[str]
+    applied: dict[str, tuple[list[Repeat], Any]]
+    apart: dict[str, Any] | None
 
 
 class TrackedData:
@@ -159,19 +178,90 @@ class TrackedData:
         self._before = {}
         self._set = set()
         self._applied = {}
-        for key in watched:
-            if type(self.data.get(key)) not in _FIXED:
-                self._watch(key)
+        self._watch_again(watched)
 
-    def fork(self) -> TrackedData:
-        """A copy with the changes made so far, which later ones do not reach."""
+    def mark(self, *, apart: bool = False) -> Mark:
+        """This moment.
+
+        Args:
+            apart: what is written now is merged, and thus not the data at hand.
+        """
+        return Mark(
+            dict(self.data),
+            {key: self._encoded(key) for key in self._before if self._is_mutable(key)},
+            frozenset(self._set),
+            dict(self._applied),
+            deepcopy(self.data) if apart else None,
+        )
+
+    def land(
+        self,
+        mark: Mark,
+        stored: dict[str, Any],
+        pristine: Callable[[], dict[str, Any]],
+        collided: Report,
+    ) -> None:
+        """`rebase`, after which what was changed since the mark is a change to `stored`.
+
+        Args:
+            collided: called with the path of each change that met another one.
+        """
+        later = {key: before for key, before in self._at(mark) if self._encoded(key) != before}
+        if not later:
+            self.rebase(stored, pristine)
+            return
+        # What was written is the ground of it, as far as it came from here.
+        watched, apart = list(self._before), mark.apart
+        self._pristine = pristine if apart is None else lambda: apart
+        self._before = later
+        self._set = {
+            key
+            for key in self._set
+            if key in later
+            and (key not in mark.set or self.data.get(key) is not mark.values.get(key))
+        }
+        applied = {
+            key: (done[len(mark.applied.get(key, ((), None))[0]) :], base)
+            for key, (done, base) in self._applied.items()
+            if key in later
+        }
+        self._applied = {
+            key: (done, base)
+            for key, (done, base) in applied.items()
+            # A change in place that came first is one to what was not written yet.
+            if done and not isinstance(done[0], _InPlace)
+        }
+        self.advance(pristine, collided)
+        self._watch_again(watched)
+
+    def fork(self, mark: Mark, sent: Callable[[], dict[str, Any]]) -> TrackedData:
+        """A copy with the changes made up to the mark.
+
+        Args:
+            sent: gives what was written then, decoded anew, if that was the data at hand.
+        """
         copy = TrackedData(self.encode)
         copy._pristine = self._pristine
-        copy.data = deepcopy(self.data)
+        copy.data = sent() if mark.apart is None else deepcopy(mark.apart)
         copy._before = dict(self._before)
-        copy._set = set(self._set)
-        copy._applied = dict(self._applied)
+        copy._set = set(mark.set)
+        copy._applied = dict(mark.applied)
         return copy
+
+    def _at(self, mark: Mark) -> Iterator[tuple[str, bytes | None]]:
+        """What each key that was reached was encoded as at the mark, where it may have changed."""
+        for key, before in self._before.items():
+            value = mark.values.get(key, MISSING)
+            if key in mark.encoded:
+                yield key, mark.encoded[key]
+            elif value is not self.data.get(key, MISSING):
+                yield key, None if value is MISSING else self._encode(key, value)
+            elif self._is_mutable(key):
+                # First reached since.
+                yield key, before
+
+    def _is_mutable(self, key: str) -> bool:
+        return key in self.data and type(self.data[key]) not in _FIXED
 
     def base(self) -> dict[str, Any]:
         """The data this request started from, decoded anew."""
@@ -198,9 +288,7 @@ class TrackedData:
         self._before = before
         self._set = {key for key in was_set if key in before}
         self._applied = applied
-        for key in watched:
-            if type(self.data.get(key)) not in _FIXED:
-                self._watch(key)
+        self._watch_again(watched)
 
     def _merged(self, key: str, base: Any, theirs: Any, collided: Report) -> Any:
         mine = self.data.get(key, MISSING)
@@ -213,8 +301,9 @@ class TrackedData:
         elif key in self._set and theirs is MISSING:
             if base is not MISSING and mine is not MISSING:
                 collided(key)
-            # What the list held before was removed by somebody who had seen it.
-            return mine[len(base) :] if appended(base, mine, self._same) else mine
+            # What a list or set held before was removed by somebody who had seen it.
+            added = additions(base, mine, self._same)
+            return mine if added is None else added
         return merge(base, mine, theirs, same=self._same, collided=collided, path=key)
 
     def _done(self, key: str) -> list[Repeat]:
@@ -228,18 +317,19 @@ class TrackedData:
             base = self.base().get(key, MISSING)
         elif self._same(base, self.data[key]):
             return done
-        mine = deepcopy(self.data[key])
-
-        def again(value: Any, collided: Report) -> Any:
-            return merge(base, mine, value, same=self._same, collided=collided, path=key)
-
-        return [*done, again]
+        return [*done, _InPlace(key, base, deepcopy(self.data[key]), self._same)]
 
     def _repeated(self, done: Sequence[Repeat], value: Any, collided: Report) -> Any:
         """The value after the same things were done to it; MISSING if that leaves nothing."""
         for again in done:
             value = again(value, collided)
         return value
+
+    def _watch_again(self, keys: Iterable[str]) -> None:
+        """The application may hold what it has reached."""
+        for key in keys:
+            if self._is_mutable(key):
+                self._watch(key)
 
     def _watch(self, key: str) -> None:
         if key not in self._before:
@@ -267,6 +357,19 @@ def _applied(change: Change, value: Any, default: Any, key: str) -> Any:
             f"the function given to apply({key!r}) returned None: it must return the new value"
         )
     return result
+
+
+@dataclass(frozen=True, slots=True)
+class _InPlace:
+    """A change in place, from `base` to `mine`, to be merged into what is there then."""
+
+    key: str
+    base: Any
+    mine: Any
+    same: Same
+
+    def __call__(self, value: Any, collided: Report) -> Any:
+        return merge(self.base, self.mine, value, same=self.same, collided=collided, path=self.key)
 
 
 def _again(change: Change, default: Any, key: str) -> Repeat:

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..errors import CodecError, StoreConflict
 from . import events as ev
+from .changes import TrackedData
 from .exchange import Exchange
 from .record import Record
 from .steps import Steps
@@ -23,6 +24,9 @@ class Contest:
 
     Args:
         pause: waits a number of seconds, in the driver's colour.
+
+    Attributes:
+        data: what is being written, None for the data at hand.
     """
 
     def __init__(self, exchange: Exchange, pause: Callable[[float], Any]) -> None:
@@ -30,6 +34,7 @@ class Contest:
         self.pause = pause
         self.began = exchange.desk.monotonic()
         self.attempts = 0
+        self.data: TrackedData | None = None
 
     def lost(self, record: Record) -> Steps[None]:
         """Another writer was first: give way, longer after several times.
@@ -65,9 +70,11 @@ class Contest:
             theirs, meta = read()
         except CodecError as error:
             raise StoreConflict(f"session {current.id} was overwritten: {error}") from error
-        x.state.meta = meta
+        data = self.data or x.state.data
+        if data is x.state.data:
+            x.state.meta = meta
         paths: list[str] = []
-        merged = x.state.data.replay(theirs, paths.append, yield_to_theirs=yield_to_theirs)
+        merged = data.replay(theirs, paths.append, yield_to_theirs=yield_to_theirs)
         if paths and yield_to_theirs:
             x.emit(
                 ev.ChangesDropped(
@@ -89,6 +96,10 @@ def refresh(x: Exchange, record: Record) -> bool:
     read = x.reader(record)
     if read is None:
         return False
+    if state.detached:
+        # Somebody logged out meanwhile: what is at hand are not its data.
+        state.record = record
+        return True
     paths: list[str] = []
     state.data.advance(lambda: read()[0], paths.append)
     if paths:

@@ -181,12 +181,15 @@ class Exchange(Outgoing):
         try:
             yield from self._load(self.token)
         except StoreError as error:
-            self.failure = error
+            if not self.loaded:
+                self.failure = error
         else:
-            self.loaded = True
+            self.loaded = self.failure is None
 
     def _load(self, token: Token) -> Steps[None]:
         found = yield from self.trip("load", token.id)
+        if self.loaded:
+            return  # by another task of this request, which goes on with it
         if isinstance(found, Missing) and found.fault:
             self._unreadable(token.id, None, found.fault)
         elif isinstance(found, Missing):

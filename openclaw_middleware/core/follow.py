@@ -11,6 +11,7 @@ from typing import Any
 
 from ..errors import SessionEnded
 from . import events as ev
+from .changes import Mark, TrackedData
 from .contest import Contest
 from .contract import Conflict, Ended, Live, Loaded, Missing, Saved
 from .exchange import Exchange
@@ -98,8 +99,10 @@ def _heir(record: Record, result: Loaded) -> str | None:
 
 def _hand_over(x: Exchange, contest: Contest, heir: Record) -> Steps[bool]:
     """Save our changes onto the successor, never onto what it wrote; False when it ended, too."""
+    mine = contest.data or x.state.data
     while True:
         data = contest.merged(heir, yield_to_theirs=True)
+        mark = mine.mark(apart=True)
         wanted = sealed(x, heir, data)
         result: Saved | Conflict | Ended | Missing = yield from x.trip(
             "save",
@@ -110,7 +113,7 @@ def _hand_over(x: Exchange, contest: Contest, heir: Record) -> Steps[bool]:
         )
         if isinstance(result, Saved):
             # What this request does from here on are changes to what the successor has now.
-            _go_on_from(x, wanted, data)
+            _go_on_from(x, wanted, mine, mark, data)
             return True
         if not isinstance(result, Conflict):
             return False
@@ -118,7 +121,9 @@ def _hand_over(x: Exchange, contest: Contest, heir: Record) -> Steps[bool]:
         yield from contest.lost(heir)
 
 
-def _go_on_from(x: Exchange, stored: Record, data: dict[str, Any]) -> None:
+def _go_on_from(
+    x: Exchange, stored: Record, mine: TrackedData, mark: Mark, data: dict[str, Any]
+) -> None:
     read = x.reader(stored)
     if read is not None:
-        x.state.data.rebase(data, lambda: read()[0])
+        mine.land(mark, data, lambda: read()[0], lambda path: None)

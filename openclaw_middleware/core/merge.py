@@ -31,8 +31,10 @@ def merge(base: Any, mine: Any, theirs: Any, *, same: Same, collided: Report, pa
         collided: called with the path of each true collision; `mine` wins there.
         path: where the value lies, for `collided`.
     """
-    if isinstance(theirs, list) and appended(base, mine, same):
-        return theirs + mine[len(base) :]
+    if isinstance(theirs, list) and isinstance(mine, list):
+        added = additions(base, mine, same)
+        if added is not None:
+            return theirs + added
     if same(base, theirs) or same(mine, theirs):
         return mine
     if same(base, mine):
@@ -77,14 +79,14 @@ def _merge_dicts(
     return merged
 
 
-def appended(base: Any, mine: Any, same: Same) -> bool:
-    """Mine is the base list with something added at its end."""
-    return (
-        isinstance(base, list)
-        and isinstance(mine, list)
-        and len(mine) > len(base)
-        and same(base, mine[: len(base)])
-    )
+def additions(base: Any, mine: Any, same: Same) -> Any:
+    """What mine adds to a list, at its end, or to a set; None if it does anything else."""
+    if isinstance(base, list) and isinstance(mine, list):
+        kept = len(mine) > len(base) and same(base, mine[: len(base)])
+        return mine[len(base) :] if kept else None
+    if isinstance(base, set) and isinstance(mine, set):
+        return mine - base if base < mine else None
+    return None
 
 
 def _inside(base: Any, mine: Any) -> bool:

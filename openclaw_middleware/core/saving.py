@@ -17,6 +17,7 @@ from .contract import Conflict, Ended, Exists, Limit, LimitReached, Live, Missin
 from .exchange import Exchange
 from .follow import follow_with_changes, follow_with_logout, successor_for
 from .making import new_record, sealed, under_policy, write_id
+from .meanwhile import Departure
 from .record import EndReason, Record
 from .rotation import send_again
 from .state import Content, Draft
@@ -60,6 +61,7 @@ class Saving:
             now = yield from x.store_now()
             data = x.state.data.data
             record = sealed(x, new_record(x, draft, now, None), data)
+        self._depart()
         result = yield from self._send(
             record, data, None, draft, "create", record, limit=self._limit(draft)
         )
@@ -79,6 +81,7 @@ class Saving:
         x, state = self.x, self.x.state
         reason = state.ending or EndReason.REPLACED
         data = state.data.data
+        way = self._depart()
         while True:
             if lost is not None:
                 data, new, lost = lost.data, lost.sent, None
@@ -102,8 +105,9 @@ class Saving:
                 result = yield from x.trip("load", record.id)
             if isinstance(result, Conflict | Live):
                 record = result.record
-                if not state.detached:
+                if not way.detached:
                     data = self.contest.merged(record)
+                    way.merged(state)
                 yield from self.contest.lost(record)
                 continue
             if isinstance(result, Ended | Missing):
@@ -119,12 +123,13 @@ class Saving:
         """Write the changes onto the record, merged with whatever others wrote meanwhile."""
         x, state = self.x, self.x.state
         data = state.data.data
+        way = self._depart()
         active = x.accessed and not x.request.passive and state.lapse is None
         while True:
             if lost is not None:
                 data, wanted, lost = lost.data, lost.sent, None
             else:
-                wanted = under_policy(x, record, state.policy) if state.policy else record
+                wanted = under_policy(x, record, way.policy) if way.policy else record
                 wanted = replace(sealed(x, wanted, data), write_id=write_id(x))
             result = yield from self._send(
                 wanted,
@@ -140,6 +145,7 @@ class Saving:
             if isinstance(result, Conflict):
                 record = result.record
                 data = self.contest.merged(record)
+                way.merged(state)
                 yield from self.contest.lost(record)
                 continue
             if not isinstance(result, Saved):
@@ -148,7 +154,6 @@ class Saving:
                 state.policy = None
                 return
             seen = result.now if active else record.last_active_at
-            moved = state.policy
             stored = replace(wanted, version=result.version, last_active_at=seen)
             kept_alive = state.keep_alive
             self._rebase(stored, data)
@@ -156,8 +161,8 @@ class Saving:
                 x.mark_touched()
             else:
                 state.keep_alive = kept_alive
-            if moved:
-                yield from self._tell_policy(stored, moved)
+            if way.policy:
+                yield from self._tell_policy(stored, way.policy)
             return
 
     def end(self, record: Record) -> Steps[None]:
@@ -180,6 +185,12 @@ class Saving:
 
     # -- help
 
+    def _depart(self) -> Departure:
+        """What is at hand now is about to be written."""
+        self.way = Departure(self.x.state)
+        self.contest.data = self.way.data
+        return self.way
+
     def _send(
         self,
         sent: Record,
@@ -194,7 +205,7 @@ class Saving:
         try:
             answer = yield from self.x.trip(verb, *args, **keywords)
         except StoreUnavailable:
-            assume(self.x, sent, data, ground, draft)
+            assume(self.x, self.way, sent, data, ground, draft)
             raise
         return answer
 
@@ -314,6 +325,7 @@ class Saving:
             data, meta = unseal(record).decode()
             return data, meta
 
-        data = x.state.data
-        data.rebase(stored, lambda: read()[0])
-        x.state.stand_on(record, read, data)
+        paths: list[str] = []
+        self.way.arrive(x.state, record, read, stored, paths.append)
+        if paths:
+            x.emit(ev.Collided(session_id=record.id, user_id=record.user_id, paths=tuple(paths)))

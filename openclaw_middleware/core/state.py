@@ -7,6 +7,7 @@ cookie here.
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -221,9 +222,18 @@ class State:
         self.keep_alive = False
         self.save_empty = False
 
-    def fork_data(self) -> None:
-        """Let the data of this copy of a state go their own way."""
-        self._data = self.data.fork()
+    def twin(self, data: TrackedData, meta: dict[str, Any]) -> State:
+        """A copy of this state with data of its own."""
+        twin = copy(self)
+        twin._data = data
+        twin.meta = meta
+        return twin
+
+    def leave(self, data: TrackedData) -> None:
+        """The record is not what these data derive from: it was left while it was written."""
+        self.detached = True
+        self.meta = {}
+        self._data = data
 
     def keep_only_changes(self, dropped: Report) -> None:
         """Data of a record that is gone are dropped; what this request wrote stays.

@@ -7,12 +7,12 @@ is appended, counted or signed in twice. Which write it is, is decided in `savin
 
 from __future__ import annotations
 
-from copy import copy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .exchange import Exchange
+    from .meanwhile import Departure
     from .record import Record
     from .state import Content, Draft, State
 
@@ -39,20 +39,22 @@ class Unanswered:
 
 
 def assume(
-    x: Exchange, sent: Record, data: dict[str, Any], ground: Record | None, draft: Draft | None
+    x: Exchange,
+    departure: Departure,
+    sent: Record,
+    data: dict[str, Any],
+    ground: Record | None,
+    draft: Draft | None,
 ) -> None:
     """Go on as if the write had taken place, and remember that nobody said so."""
     state = x.state
-    before = copy(state)
-    before.fork_data()
     unseal = x.desk.sealer.unseal
 
     def read() -> Content:
         content, meta = unseal(sent).decode()
         return content, meta
 
-    held = state.data
-    held.rebase(data, lambda: read()[0])
+    before = departure.as_it_was(state, read)
     version = sent.version if draft is not None else sent.version + 1
-    state.stand_on(replace(sent, version=version), read, held)
+    departure.arrive(state, replace(sent, version=version), read, data, lambda path: None)
     state.unanswered = Unanswered(before, sent, data, ground, draft, x.desk.monotonic())

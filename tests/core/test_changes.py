@@ -246,6 +246,24 @@ def test_a_list_assigned_over_its_deletion_brings_back_only_what_was_added(lab: 
     assert browser.data() == {"_flashes": ["second"]}
 
 
+def test_a_set_that_grew_at_a_fresh_look_does_not_bring_back_what_was_deleted_since(
+    lab: Lab,
+) -> None:
+    """Only the members this request added are its own."""
+    browser = visitor(lab)
+    request = browser.request()
+    request.session["tags"] = {"mine"}
+    browser.visit(tags={"other"})
+    request.session.reload()
+    assert request.session["tags"] == {"mine", "other"}
+    other = browser.request()
+    del other.session["tags"]
+    other.finish()
+    request.finish()
+
+    assert browser.data() == {"tags": {"mine"}}
+
+
 def test_a_taken_value_comes_with_what_this_request_did_to_it(lab: Lab) -> None:
     """And that does not stay behind."""
     browser = visitor(lab, n=5, log=[1])
