@@ -19,7 +19,7 @@ from .core.record import EndReason, Record
 from .core.request import RequestInfo
 from .core.steps import Steps, adrive, drive
 from .driver import AsyncDriver, Driver
-from .errors import CodecError, SessionEnded
+from .errors import CodecError, SessionEnded, SessionError
 from .info import Page, SessionInfo, describe
 from .runtime import Runtime, runtime_of
 from .session import Session
@@ -203,7 +203,8 @@ class SessionManager(_Management):
 
     @contextmanager
     def open(self, session_id: str) -> Iterator[Session]:
-        """A session to write to from a job: merged like any commit, not activity.
+        """A session to write to from a job: merged like any commit, not activity. Where the job
+        fails its changes are dropped, a logout holds.
 
         Raises:
             SessionEnded: there is no such live session.
@@ -211,7 +212,12 @@ class SessionManager(_Management):
         driver = self.runtime.blocking
         x = self._exchange(driver)
         drive(self._open(x, session_id))
-        yield Session(x, driver, None)
+        try:
+            yield Session(x, driver, None)
+        except BaseException:
+            with _logged():
+                driver.commit(x, failed=True)
+            raise
         driver.commit(x)
 
 
@@ -290,5 +296,19 @@ class AsyncSessionManager(_Management):
         driver = self.runtime.asynchronous
         x = self._exchange(driver)
         await adrive(self._open(x, session_id))
-        yield Session(x, None, driver)
+        try:
+            yield Session(x, None, driver)
+        except BaseException:
+            with _logged():
+                await driver.commit(x, failed=True)
+            raise
         await driver.commit(x)
+
+
+@contextmanager
+def _logged() -> Iterator[None]:
+    """The job's own error is the one to raise."""
+    try:
+        yield
+    except SessionError:
+        ev.logger.exception("a logout of a failed job could not be stored")

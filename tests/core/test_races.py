@@ -699,6 +699,26 @@ def test_a_user_id_no_store_could_keep_is_refused_at_once(lab: Lab, user_id: Any
 # -- a request that failed
 
 
+def test_what_a_failed_request_loses_is_told_and_what_it_read_is_not(lab: Lab) -> None:
+    """The operator sees the keys; no store call is made for it."""
+    browser = signed_in(lab, log=[1], read=[1])
+    request = browser.request()
+    assert request.session["read"] == [1]
+    lab.trips.reset()
+    request.finish(failed=True)
+    assert lab.told(ev.ChangesDropped) == []
+
+    request = browser.request()
+    assert request.session["read"] == [1]
+    request.session["log"].append(2)
+    lab.trips.reset()
+    request.finish(failed=True)
+
+    assert [event.keys for event in lab.told(ev.ChangesDropped)] == [("log",)]
+    assert lab.trips.total == 0
+    assert browser.data() == {"log": [1], "read": [1]}
+
+
 def test_a_failed_request_keeps_neither_data_nor_login_but_its_logout(lab: Lab) -> None:
     """Status >= 500: widening and data are dropped, narrowing runs."""
     browser = signed_in(lab, a=1)
