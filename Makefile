@@ -1,7 +1,8 @@
 # Two commands matter: `make demo` and `make test`. Both set everything up by themselves, in .venv.
 #
 #   make demo [PORT=8000]     serve the demo; Ctrl-C ends it
-#   make test [ARGS="-k x"]   start private servers, run the tests, stop the servers
+#   make test [ARGS="-k x"]   start private servers, run the tests, stop the servers; JOBS=0: one
+#                             process for all tests, not one a core
 #   make check                `style`, `types`, import `rules`, and the `wheel` in an empty environment
 #   make test-all             the tests on every other supported Python found as well
 #   make bench                what a request costs
@@ -9,6 +10,7 @@
 
 PORT   ?= 8000
 ARGS   ?=
+JOBS   ?= auto
 PYTHON ?=
 
 VENV   := .venv
@@ -25,7 +27,7 @@ demo: install
 	$(RUN) -m examples.demo --port $(PORT)
 
 test: install servers
-	$(RUN) -m pytest $(ARGS)
+	$(RUN) -m pytest --numprocesses $(JOBS) --maxprocesses 4 --dist loadfile $(ARGS)
 
 check: style types rules wheel
 

@@ -337,7 +337,7 @@ def test_a_dump_of_an_encrypted_store_shows_no_data() -> None:
         {"compress_over": 10},
         {"codecs": (Spy(),)},
     ],
-    ids=str,
+    ids=["no key", "short key", "small limit", "two codecs of one code"],
 )
 def test_wrong_settings(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError):
