@@ -6,19 +6,17 @@ at commit, so nested mutation counts and equal values do not. No I/O, no identit
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
 from ..errors import CodecError
 from .hands import show
-from .merge import MISSING, Report, Same, additions, merge
+from .merge import MISSING, Report, additions, merge
+from .repeats import Change, InPlace, Repeat, again, applied, ignore, repeated
 
 Encode = Callable[[Any], bytes]
-Change = Callable[[Any], Any]
-# One thing done to a value, to be done again to another; MISSING stands for none, on both sides.
-Repeat = Callable[[Any, Report], Any]
 
 # Values that cannot change in place: reaching them needs no snapshot.
 _FIXED = (str, int, float, bool, bytes, type(None))
@@ -95,10 +93,10 @@ class TrackedData:
         """Replace the value by `change(copy of it)`, to be repeated on whatever is stored then."""
         if default is MISSING and key not in self.data:
             raise KeyError(key)
-        value = _applied(change, self.data.get(key, MISSING), default, key)
+        value = applied(change, self.data.get(key, MISSING), default, key)
         self._encode(key, value)
         if key not in self._set:
-            done = [*self._done(key), _again(change, default, key)]
+            done = [*self._done(key), again(change, default, key)]
             self._applied[key] = (done, deepcopy(value))
         self._watch(key)
         self.data[key] = value
@@ -133,7 +131,7 @@ class TrackedData:
         """A stored value with what this request did to it."""
         if key not in self._before or self._encoded(key) == self._before[key]:
             return stored
-        return self._merged(key, self.base().get(key, MISSING), stored, _ignore)
+        return self._merged(key, self.base().get(key, MISSING), stored, ignore)
 
     def forget(self, key: str) -> None:
         """Let go of a key that was taken out of the store, and of what was done to it."""
@@ -229,7 +227,7 @@ class TrackedData:
             key: (done, base)
             for key, (done, base) in applied.items()
             # A change in place that came first is one to what was not written yet.
-            if done and not isinstance(done[0], _InPlace)
+            if done and not isinstance(done[0], InPlace)
         }
         self.advance(pristine, collided)
         self._watch_again(watched)
@@ -278,7 +276,7 @@ class TrackedData:
         merged = self.replay(theirs, collided)
         before = {key: self._encode(key, theirs[key]) if key in theirs else None for key in changed}
         applied = {
-            key: (done, deepcopy(self._repeated(done, theirs.get(key, MISSING), _ignore)))
+            key: (done, deepcopy(repeated(done, theirs.get(key, MISSING), ignore)))
             for key, (done, _) in self._applied.items()
             if key in before and key in merged
         }
@@ -294,7 +292,7 @@ class TrackedData:
         mine = self.data.get(key, MISSING)
         if key in self._applied:
             done, base = self._applied[key]
-            theirs = self._repeated(done, theirs, collided)
+            theirs = repeated(done, theirs, collided)
             if theirs is MISSING:
                 collided(key)
                 return MISSING
@@ -317,13 +315,7 @@ class TrackedData:
             base = self.base().get(key, MISSING)
         elif self._same(base, self.data[key]):
             return done
-        return [*done, _InPlace(key, base, deepcopy(self.data[key]), self._same)]
-
-    def _repeated(self, done: Sequence[Repeat], value: Any, collided: Report) -> Any:
-        """The value after the same things were done to it; MISSING if that leaves nothing."""
-        for again in done:
-            value = again(value, collided)
-        return value
+        return [*done, InPlace(key, base, deepcopy(self.data[key]), self._same)]
 
     def _watch_again(self, keys: Iterable[str]) -> None:
         """The application may hold what it has reached."""
@@ -348,38 +340,3 @@ class TrackedData:
         if one is MISSING or other is MISSING:
             return one is other
         return self.encode(one) == self.encode(other)
-
-
-def _applied(change: Change, value: Any, default: Any, key: str) -> Any:
-    result = change(deepcopy(default if value is MISSING else value))
-    if result is None:
-        raise TypeError(
-            f"the function given to apply({key!r}) returned None: it must return the new value"
-        )
-    return result
-
-
-@dataclass(frozen=True, slots=True)
-class _InPlace:
-    """A change in place, from `base` to `mine`, to be merged into what is there then."""
-
-    key: str
-    base: Any
-    mine: Any
-    same: Same
-
-    def __call__(self, value: Any, collided: Report) -> Any:
-        return merge(self.base, self.mine, value, same=self.same, collided=collided, path=self.key)
-
-
-def _again(change: Change, default: Any, key: str) -> Repeat:
-    def again(value: Any, _: Report) -> Any:
-        if value is MISSING and default is MISSING:
-            return MISSING
-        return _applied(change, value, default, key)
-
-    return again
-
-
-def _ignore(path: str) -> None:
-    """Nobody is told: they were, or will be."""
