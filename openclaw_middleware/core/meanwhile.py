@@ -27,18 +27,21 @@ _INTENTS = (
 class Departure:
     """The state as it was when a write left.
 
+    Args:
+        apart: what is written was merged before, and is thus not the data at hand.
+
     Attributes:
         data: the tracked data it was made of.
         policy: name of the policy it moves the limits to, None for no change.
         detached: the data did not derive from the record.
     """
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, *, apart: bool = False) -> None:
         self.data = state.data
         self.detached = state.detached
         self._meta = state.meta
         self._intents = {name: getattr(state, name) for name in _INTENTS}
-        self._mark = self.data.mark()
+        self._mark = self.data.mark(apart=apart)
 
     @property
     def policy(self) -> str | None:

@@ -61,7 +61,7 @@ class Saving:
             now = yield from x.store_now()
             data = x.state.data.data
             record = sealed(x, new_record(x, draft, now, None), data)
-        self._depart()
+        self._depart(lost)
         result = yield from self._send(
             record, data, None, draft, "create", record, limit=self._limit(draft)
         )
@@ -81,7 +81,7 @@ class Saving:
         x, state = self.x, self.x.state
         reason = state.ending or EndReason.REPLACED
         data = state.data.data
-        way = self._depart()
+        way = self._depart(lost)
         while True:
             if lost is not None:
                 data, new, lost = lost.data, lost.sent, None
@@ -123,7 +123,7 @@ class Saving:
         """Write the changes onto the record, merged with whatever others wrote meanwhile."""
         x, state = self.x, self.x.state
         data = state.data.data
-        way = self._depart()
+        way = self._depart(lost)
         active = x.accessed and not x.request.passive and state.lapse is None
         while True:
             if lost is not None:
@@ -185,9 +185,9 @@ class Saving:
 
     # -- help
 
-    def _depart(self) -> Departure:
-        """What is at hand now is about to be written."""
-        self.way = Departure(self.x.state)
+    def _depart(self, lost: Unanswered | None) -> Departure:
+        """What is at hand now is about to be written, or what was the last time."""
+        self.way = Departure(self.x.state, apart=lost is not None)
         self.contest.data = self.way.data
         return self.way
 

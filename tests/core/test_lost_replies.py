@@ -6,7 +6,9 @@ The application swallows the error of its `save()` and goes on; the end of the r
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -452,3 +454,50 @@ def test_a_logout_everywhere_of_somebody_never_signed_in_here_leaves_the_cookie(
     request.finish()
 
     assert request.set_cookies == []
+
+
+class Fails(Fault):
+    """Refuses each third save, and loses the answer to each fourth of those it performs."""
+
+    def __init__(self) -> None:
+        self.asked = self.done = 0
+
+    def around(self, operation: str, call: Callable[[], Any]) -> Steps[Any]:
+        if operation != "save":
+            answer = yield call()
+            return answer
+        self.asked += 1
+        if self.asked % 3 == 0:
+            raise StoreUnavailable("out of reach", operation=operation)
+        answer = yield call()
+        self.done += 1
+        if self.done % 4 == 0:
+            raise StoreUnavailable("the answer was lost", operation=operation)
+        return answer
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_requests_side_by_side_that_save_until_it_is_confirmed_count_once(seed: int) -> None:
+    """A write that was merged, failed, was sent again and failed once more is still one write."""
+    chance = random.Random(seed)
+    lab, total = Lab(), 30
+    browser = lab.browser()
+    browser.sign_in("ada")
+    browser.visit(n=0, log=[])
+    lab.driver.store = wrap(lab.store, Fails())
+    waiting = list(range(total))
+    saving: list[Request] = []
+    while waiting or saving:
+        if waiting and (not saving or (len(saving) < 4 and chance.random() < 0.5)):
+            request = browser.request()
+            request.session.apply("n", lambda n: n + 1)
+            request.session["log"].append(waiting.pop())
+            saving.append(request)
+        request = chance.choice(saving)
+        lab.driver.breaker.reset()
+        with suppress(StoreUnavailable):
+            request.session.save()
+            saving.remove(request)
+    data = browser.data()
+    assert data["n"] == total
+    assert sorted(data["log"]) == list(range(total))
