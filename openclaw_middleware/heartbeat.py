@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
+from weakref import WeakKeyDictionary
 
 from .answers import RETRY_AFTER, Answer
 from .client import ClientInfo, Header
@@ -49,8 +50,8 @@ class Heartbeat:
         client: knows our proxies.
 
     Attributes:
-        farewells: called at a sign-out for further headers, where an adapter knows of cookies
-            beside ours that would sign the person in again.
+        farewells: called with its owner at a sign-out for further headers, where an adapter's
+            application has cookies beside ours that would sign the person in again.
     """
 
     def __init__(self, settings: SessionSettings, client: ClientInfo) -> None:
@@ -59,7 +60,7 @@ class Heartbeat:
         self.absolute_lead = settings.absolute_warning_lead
         self.interval = settings.heartbeat_interval
         self.client = client
-        self.farewells: list[Callable[[], Headers]] = []
+        self.farewells: WeakKeyDictionary[Any, Callable[[Any], Headers]] = WeakKeyDictionary()
 
     def call(
         self, method: str, path: str, mount: str, query: str, header: Header, peer: str | None
@@ -112,8 +113,9 @@ class Heartbeat:
             found.headers.append(("Retry-After", RETRY_AFTER))
             found.headers.extend(("Set-Cookie", value) for value in cookies)
         if call.name == "logout":
-            for farewell in self.farewells:
-                found.headers.extend(farewell())
+            for owner, farewell in list(self.farewells.items()):
+                said = found.headers
+                said.extend(header for header in farewell(owner) if header not in said)
         return found
 
     def _judge(self, driver: Any, x: Exchange, call: Call, report: Report) -> Steps[Answer]:

@@ -92,7 +92,7 @@ class OpenClaw:
         _show_to_templates(app)
         _hear_of_sign_ins(app)
         if runtime.heartbeat is not None:
-            runtime.heartbeat.farewells.append(lambda: _forgetting(app))
+            runtime.heartbeat.farewells[app] = _forgetting
 
     @property
     def manager(self) -> SessionManager:

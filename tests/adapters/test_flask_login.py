@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import Any
 
 import pytest
@@ -17,7 +19,8 @@ from flask_login import (
     logout_user,
 )
 
-from openclaw_middleware.adapters.flask import current_session, get_manager
+from openclaw_middleware import SessionSettings
+from openclaw_middleware.adapters.flask import OpenClaw, current_session, get_manager
 from openclaw_middleware.testing import login
 from tests.drivers.world import World
 
@@ -218,3 +221,22 @@ def test_signing_out_in_an_outage_forgets_it_too(world: World) -> None:
     assert client.post("/_session/logout", headers={"X-Session-Client": "1"}).status_code == 503
     world.outage.down = False
     assert client.get("/").status_code == 302
+
+
+def test_applications_of_one_deployment_are_forgotten_when_they_are_gone() -> None:
+    """Whoever makes an application for each test, with the same settings, leaves none behind."""
+    settings = SessionSettings.for_tests(enable_heartbeat=True)
+
+    def make_one() -> Flask:
+        app = Flask("one of many")
+        LoginManager(app)
+        OpenClaw(app, sessions=settings)
+        return app
+
+    apps = [make_one() for _ in range(3)]
+    past = weakref.ref(make_one())
+    gc.collect()
+    assert past() is None
+    headers = {"X-Session-Client": "1"}
+    answer = apps[0].test_client().post("/_session/logout", headers=headers)
+    assert len(answer.headers.getlist("Set-Cookie")) == 1
