@@ -44,7 +44,6 @@ class Call:
         query: what stands behind the question mark.
         header: looks up a request header by lower-case name.
         trusted: the request comes from one of our proxies, so `X-Forwarded-Host` is believed.
-        length: bytes of the body, None when the request does not say.
     """
 
     method: str

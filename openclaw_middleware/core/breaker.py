@@ -69,12 +69,12 @@ class Breaker:
         """
         if not self._failures:
             return False
-        if _READ in self._failures:
-            was_open = any(map(self.open, list(self._failures)))
+        if self.open(_READ):
             self._failures.clear()
-            return was_open
-        was_open = self.open(_kind(verb))
-        self._failures.pop(_kind(verb), None)
+            return True
+        kind = _kind(verb)
+        was_open = self.open(kind)
+        self._failures.pop(kind, None)
         return was_open
 
     def open(self, kind: str) -> bool:

@@ -8,7 +8,6 @@ user's other sessions. Nothing is reported that did not happen.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -255,10 +254,12 @@ class Commit:
         """A token that came under an earlier cookie's name goes back under today's."""
         x, record = self.x, self.state.record
         if x.renew and x.accessed and not x.started and record is not None:
-            x.renew = False
             if x.cookie is None:
-                with suppress(StoreError):  # another request will renew it
+                try:
                     yield from send_again(x, record, postponable=True)
+                except StoreError:
+                    return  # it stays in the browser, and another request will renew it
+            x.renew = False
 
     # -- what does not happen
 

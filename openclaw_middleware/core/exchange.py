@@ -157,7 +157,7 @@ class Exchange(Outgoing):
         except StoreError as error:
             # One that had little time left to begin with says little about the store.
             if left >= timeout / 2 or ended - began < left:
-                tell_of_failure(self.breaker.failed(verb, ended), error)
+                tell_of_failure(verb, self.breaker.failed(verb, ended), error)
             self.emit(ev.StoreFailed(operation=verb, error=str(error)))
             raise
         if self.breaker.answered(verb):

@@ -28,18 +28,20 @@ def chosen(wanted: object, failure: StoreError | None) -> str:
     return ANONYMOUS if wanted == ANONYMOUS else UNAVAILABLE
 
 
-def tell_of_failure(count: int, error: StoreError) -> None:
+def tell_of_failure(verb: str, count: int, error: StoreError) -> None:
     """Say what visitors meet as a 503: when it begins, not for each of them.
 
     Args:
-        count: how many times in a row this has failed.
+        count: how many times in a row it has failed.
     """
     if count == 1:
         logger.warning("%s", error)
     elif count == BREAK_AFTER:
         logger.error(
-            "the store failed %d times in a row; until it answers, it is asked once in %g s: %s",
+            "the store failed %d times in a row (%s); until it answers, it is asked this once in "
+            "%g s: %s",
             count,
+            verb,
             PAUSE,
             error,
         )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
 
 from ..core import deadline
@@ -23,14 +24,25 @@ class _Lookup:
         self.over = threading.Event()
         self.error: Exception | None = None
 
-    def run(self) -> None:
+    def begin(self) -> None:
+        name = f"openclaw looks up {self.key[1]}"
+        try:
+            threading.Thread(target=self._run, name=name, daemon=True).start()
+        except RuntimeError as error:  # the process has no thread to spare, or is about to end
+            self._finish(error)
+
+    def _run(self) -> None:
         try:
             socket.getaddrinfo(self.key[1], None)
-        except (OSError, UnicodeError) as error:
-            self.error = error
-        finally:
-            _under_way.pop(self.key, None)
-            self.over.set()
+        except Exception as error:
+            self._finish(error)
+        else:
+            self._finish(None)
+
+    def _finish(self, error: Exception | None) -> None:
+        self.error = error
+        _under_way.pop(self.key, None)
+        self.over.set()
 
 
 # By process as well: what a parent waits for, nobody does in its child.
@@ -49,13 +61,30 @@ def await_name(host: str) -> None:
     made = _Lookup((os.getpid(), host))
     lookup = _under_way.setdefault(made.key, made)
     if lookup is made:
-        name = f"openclaw looks up {host}"
-        threading.Thread(target=lookup.run, name=name, daemon=True).start()
+        lookup.begin()
     if not lookup.over.wait(deadline.left()):
         raise TimeoutError(f"the name {host!r} could not be looked up in the time there was")
     if lookup.error is not None:
         # Raised once more for each who waits, so not the same object.
         raise OSError(*lookup.error.args)
+
+
+def await_names(hosts: Sequence[str]) -> None:
+    """The same for several hosts, for a library that goes on to the next where there is no such
+    name: then that is none of our business.
+
+    Raises:
+        TimeoutError: no answer in the time there was.
+        OSError: there is only one, and it is not known.
+    """
+    for host in hosts:
+        try:
+            await_name(host)
+        except TimeoutError:
+            raise
+        except OSError:
+            if len(hosts) == 1:
+                raise
 
 
 def _is_address(host: str) -> bool:

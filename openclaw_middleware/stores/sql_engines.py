@@ -21,7 +21,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool, QueuePool
 from ..core import deadline
 from ..errors import MissingDependency
 from .base import StoreOptions
-from .name_lookup import await_name
+from .name_lookup import await_names
 from .sql_sqlite import LimitedConnection as LimitedSQLite
 from .sql_sqlite import connect_in_thread
 from .sql_urls import MYSQL, POSTGRES, SQLITE, Source
@@ -54,8 +54,7 @@ def open_blocking(source: Source, options: StoreOptions) -> Engine:
         @event.listens_for(engine, "do_connect")
         def connect(_dialect: Any, _record: Any, args: Any, parameters: Any) -> Any:
             if not parameters.get("hostaddr"):
-                for host in str(parameters.get("host") or "").split(","):
-                    await_name(host)
+                await_names(str(parameters.get("host") or "").split(","))
             return connection(*args, **parameters)
 
     _prepare(engine, source, options)

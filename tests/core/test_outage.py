@@ -83,6 +83,27 @@ def test_a_cookie_under_an_earlier_name_stays_as_well() -> None:
     assert request.x.parting_cookies() == []
 
 
+def test_a_token_that_could_not_be_renewed_under_a_new_name_stays() -> None:
+    """The browser has nothing else: deleting the former cookie would sign it out."""
+    outage = Outage("load")
+    lab = Lab(rotation_interval=60, cookie_name="new", previous_cookies=[{"name": "old"}])
+    lab.driver = Driver(wrap(lab.store, outage))
+    browser = lab.browser()
+    browser.sign_in("ada")
+    former = f"old={browser.cookie}"
+    request = browser.request(cookies=former)
+    assert request.session.user_id == "ada"
+    outage.on = True
+    request.finish()
+    assert request.set_cookies == []
+
+    outage.on = False
+    later = browser.request(cookies=former)
+    assert later.session.user_id == "ada"
+    later.finish()
+    assert [value.partition("=")[0] for value in later.set_cookies] == ["old", "new"]
+
+
 @pytest.mark.parametrize("use", ["set", "login", "regenerate", "clear_key", "save"])
 def test_nothing_is_created_over_a_session_that_could_not_be_loaded(use: str) -> None:
     """The record in the store is the same afterwards."""
@@ -284,6 +305,21 @@ def test_once_a_store_that_could_not_even_read_answers_everybody_may_ask_for_eve
     assert not breaker.answered("load")
 
 
+def test_a_read_that_failed_once_says_nothing_of_the_saves() -> None:
+    """One lost answer while the disk is full: the saves are still refused, and nobody is told that
+    the store answers again."""
+    breaker = Breaker()
+    for _ in range(3):
+        breaker.failed("save", 0.0)
+    breaker.failed("load", 0.0)
+    assert not breaker.answered("load")
+    with pytest.raises(StoreUnavailable):
+        breaker.check("save", 0.5)
+    for now in (0.5, 0.6):
+        breaker.failed("load", now)
+    assert not breaker.open("load")
+
+
 def test_while_a_probe_is_out_there_is_no_other() -> None:
     """With a long `store_timeout`, probes do not pile up on a store that answers nothing."""
     breaker = Breaker()
@@ -336,7 +372,7 @@ def test_the_log_says_when_an_outage_begins_and_ends(caplog: pytest.LogCaptureFi
     assert [level for level, _ in said] == ["WARNING", "ERROR", "WARNING"]
     assert [text for _, text in said] == [
         "out of reach",
-        "the store failed 3 times in a row; until it answers, it is asked once in 1 s: "
+        "the store failed 3 times in a row (load); until it answers, it is asked this once in 1 s: "
         "out of reach",
         "the store answers again (load)",
     ]

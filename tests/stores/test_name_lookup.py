@@ -117,6 +117,34 @@ def test_what_is_no_name_is_not_looked_up(resolver, host):
     assert not lookups()
 
 
+def test_of_several_hosts_one_may_be_unknown(resolver):
+    """PostgreSQL's library goes on to the next, where a fallen server has lost its name."""
+    resolver.answer.set()
+    port = free_port()
+    hosts = f"host={HOST}:{port}&host=127.0.0.1:{port}"
+    store = open_store(f"postgresql://ada:secret@/openclaw?{hosts}", StoreOptions(), "sync")
+    text, _ = failure(lambda: store.load("a.b"))
+    assert "refused" in text
+    store.close()
+
+
+def test_a_process_without_a_thread_to_spare_is_told_at_once_and_recovers(resolver, monkeypatch):
+    resolver.answer.set()
+    resolver.known = True
+
+    def refuse(thread):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(OSError, match="new thread"):
+            await_name(HOST)
+    begun = deadline.begin(5)
+    await_name(HOST)
+    deadline.end(begun)
+    assert resolver.asked == 1
+
+
 def test_a_lookup_of_the_parent_is_not_waited_for_in_its_child(resolver, monkeypatch):
     begun = deadline.begin(0.01)
     with pytest.raises(TimeoutError):
