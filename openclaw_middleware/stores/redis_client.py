@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from ..errors import ConfigurationError, MissingDependency
+from .name_lookup import name_known
 
 SCHEMES = ("redis", "rediss", "unix")
 MAX_CONNECTIONS = 50
@@ -48,7 +49,20 @@ def asyncio_client(url: str) -> Any:
             **_connection_settings(redis.asyncio.retry.Retry),
         },
     )
+    pool.connection_class = _patient(pool.connection_class)
     return _bounded_class()(connection_pool=pool)
+
+
+@cache
+def _patient(kind: Any) -> Any:
+    """The connection class, waiting for its host's name with all the others."""
+
+    class Patient(kind):  # type: ignore[misc]  # known at run time
+        async def _connect(self) -> None:
+            await name_known(getattr(self, "host", ""))  # a Unix socket has none
+            await super()._connect()
+
+    return Patient
 
 
 @cache

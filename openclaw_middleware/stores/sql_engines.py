@@ -17,11 +17,12 @@ from sqlalchemy import create_engine, event
 from sqlalchemy.engine import URL, Engine
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, QueuePool
+from sqlalchemy.util import await_only
 
 from ..core import deadline
 from ..errors import MissingDependency
 from .base import StoreOptions
-from .name_lookup import await_names
+from .name_lookup import await_names, names_known
 from .sql_sqlite import LimitedConnection as LimitedSQLite
 from .sql_sqlite import connect_in_thread
 from .sql_urls import MYSQL, POSTGRES, SQLITE, Source
@@ -53,8 +54,7 @@ def open_blocking(source: Source, options: StoreOptions) -> Engine:
 
         @event.listens_for(engine, "do_connect")
         def connect(_dialect: Any, _record: Any, args: Any, parameters: Any) -> Any:
-            if not parameters.get("hostaddr"):
-                await_names(str(parameters.get("host") or "").split(","))
+            await_names(_hosts(parameters))
             return connection(*args, **parameters)
 
     _prepare(engine, source, options)
@@ -94,8 +94,21 @@ def open_asynchronous(source: Source, options: StoreOptions) -> AsyncEngine:
     engine = create_async_engine(
         url, poolclass=AsyncAdaptedQueuePool, connect_args=arguments, **_common(options)
     )
+    if source.backend is not SQLITE:
+
+        @event.listens_for(engine.sync_engine, "do_connect")
+        def before(_dialect: Any, _record: Any, _args: Any, parameters: Any) -> None:
+            await_only(names_known(_hosts(parameters)))
+
     _prepare(engine.sync_engine, source, options)
     return engine
+
+
+def _hosts(parameters: Any) -> list[str]:
+    """What is looked up to connect with these."""
+    if parameters.get("hostaddr"):
+        return []
+    return str(parameters.get("host") or "").split(",")
 
 
 def _common(options: StoreOptions) -> dict[str, Any]:

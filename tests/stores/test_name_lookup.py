@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import threading
 import time
@@ -95,20 +96,37 @@ def test_blocking_clients_wait_no_longer_than_they_may(resolver, engine):
 
 
 @pytest.mark.parametrize("engine", URLS)
-def test_asyncio_clients_wait_no_longer_than_they_may(resolver, engine):
+def test_asyncio_clients_wait_no_longer_and_leave_the_applications_threads_alone(resolver, engine):
     url = URLS[engine].format(host=HOST, port=free_port())
 
-    async def call():
-        store = open_store(url, StoreOptions(timeout=TIMEOUT), "async")
-        began = time.monotonic()
-        with pytest.raises(StoreUnavailable):
+    async def fail(store):
+        with pytest.raises(StoreUnavailable) as raised:
             await store.load("a.b")
-        seconds = time.monotonic() - began
-        resolver.answer.set()  # the loop would wait for its thread
-        await store.close()
-        return seconds
+        return str(raised.value)
 
-    assert asyncio.run(call()) < BOUND
+    async def calls():
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(2))
+        store = open_store(url, StoreOptions(timeout=TIMEOUT), "async")
+        impatient = asyncio.create_task(store.load("a.b"))
+        began = time.monotonic()
+        waiting = asyncio.gather(*(fail(store) for _ in range(4)))
+        await asyncio.sleep(0.1)
+        impatient.cancel()
+        await waiting
+        assert time.monotonic() - began < BOUND
+        assert (resolver.asked, len(lookups())) == (1, 1)
+        async with asyncio.timeout(BOUND):
+            assert await asyncio.to_thread(int) == 0
+
+        resolver.answer.set()
+        while lookups():
+            await asyncio.sleep(0.01)
+        assert "resolution" in await fail(store)
+        resolver.known = True
+        assert re.search("refused|Connect call failed", await fail(store))
+        await store.close()
+
+    asyncio.run(calls())
 
 
 @pytest.mark.parametrize("host", ["", "localhost", "127.0.0.1", "::1", "fe80::1%eth0", "/run/pg"])
@@ -122,10 +140,19 @@ def test_of_several_hosts_one_may_be_unknown(resolver):
     resolver.answer.set()
     port = free_port()
     hosts = f"host={HOST}:{port}&host=127.0.0.1:{port}"
-    store = open_store(f"postgresql://ada:secret@/openclaw?{hosts}", StoreOptions(), "sync")
+    url = f"postgresql://ada:secret@/openclaw?{hosts}"
+    store = open_store(url, StoreOptions(), "sync")
     text, _ = failure(lambda: store.load("a.b"))
     assert "refused" in text
     store.close()
+
+    async def call():
+        store = open_store(url, StoreOptions(), "async")
+        with pytest.raises(StoreUnavailable, match="refused"):
+            await store.load("a.b")
+        await store.close()
+
+    asyncio.run(call())
 
 
 def test_a_process_without_a_thread_to_spare_is_told_at_once_and_recovers(resolver, monkeypatch):
