@@ -63,22 +63,28 @@ class ClientInfo:
         return _normal(here) if here is not None else None
 
     def trusts(self, address: str) -> bool:
-        """Whether this is one of our proxies."""
+        """Whether this is one of our proxies, however the setting writes an IPv4 address."""
         parsed = _parsed(address)
-        return parsed is not None and any(parsed in network for network in self.trusted)
+        if parsed is None:
+            return False
+        forms = {parsed, _plain(parsed)}
+        return any(form in network for form in forms for network in self.trusted)
 
 
 def _normal(address: str) -> str | None:
     parsed = _parsed(address)
-    return None if parsed is None else str(parsed)
+    return None if parsed is None else str(_plain(parsed))
 
 
 def _parsed(address: str) -> Address | None:
-    """The address without its zone, which may be any text; and an IPv4 client of a server that
-    listens on both as what it is."""
+    """The address without its zone, which may be any text."""
     try:
-        parsed = ip_address(address.partition("%")[0])
+        return ip_address(address.partition("%")[0])
     except ValueError:
         return None
-    mapped = parsed.ipv4_mapped if isinstance(parsed, IPv6Address) else None
-    return mapped or parsed
+
+
+def _plain(address: Address) -> Address:
+    """An IPv4 client of a server that listens on both as what it is."""
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address

@@ -21,6 +21,7 @@ from openclaw_middleware import (
     SessionManager,
     StoreUnavailable,
 )
+from openclaw_middleware.client import ClientInfo
 from openclaw_middleware.wsgi import SessionMiddleware, get_manager, get_session
 
 from .steps import break_store, mend_store
@@ -546,6 +547,13 @@ def test_path_is_the_whole_path_in_text(world: World) -> None:
     assert server.run(SCRIPT_NAME="/shop", PATH_INFO="/static/x") == b"False"
     assert server.run(SCRIPT_NAME="", PATH_INFO="/static/x") == b"True"
     assert server.run(PATH_INFO="/b\xc3\xbc") == b"False"
+
+
+@pytest.mark.parametrize("network", ["::ffff:10.1.2.3", "::ffff:10.0.0.0/104", "::/0"])
+def test_a_proxy_may_be_named_as_a_server_that_listens_on_both_sees_it(network: str) -> None:
+    trusted = ClientInfo("full", (network,))
+    assert trusted.trusts("::ffff:10.1.2.3")
+    assert not trusted.trusts("192.0.2.7")
 
 
 @pytest.mark.parametrize("proxy", ["10.1.2.3", "::ffff:10.1.2.3", "10.1.2.3%eth0"])
