@@ -292,15 +292,17 @@ async def test_a_socket_that_is_being_closed_is_not_closed_twice() -> None:
     assert bare.sent.empty()
 
 
+async def stay(scope: Any, receive: Any, send: Any) -> None:
+    """A socket of somebody signed in that stays open and says nothing."""
+    assert get_session(scope).user_id == "ada"
+    await receive()
+    await send({"type": "websocket.accept"})
+    await asyncio.sleep(60)
+
+
 @pytest.mark.parametrize("ended", [False, True])
 async def test_the_servers_own_cancellation_is_not_swallowed(ended: bool) -> None:
-    async def talk(scope: Any, receive: Any, send: Any) -> None:
-        assert get_session(scope).user_id == "ada"
-        await receive()
-        await send({"type": "websocket.accept"})
-        await asyncio.sleep(60)
-
-    bare = Bare(talk)
+    bare = Bare(stay)
     session_id, cookie = await bare.sign_in()
     task = await bare.open(cookie)
     if ended:
@@ -315,14 +317,7 @@ async def test_the_servers_own_cancellation_is_not_swallowed(ended: bool) -> Non
 @pytest.mark.parametrize("open_for", [0, 0.15], ids=["at once", "later"])
 async def test_a_cancellation_that_is_repeated_leaves_nothing_behind(open_for: float) -> None:
     """As anyio's, which come at every step until the task is gone."""
-
-    async def talk(scope: Any, receive: Any, send: Any) -> None:
-        assert get_session(scope).user_id == "ada"
-        await receive()
-        await send({"type": "websocket.accept"})
-        await asyncio.sleep(60)
-
-    bare = Bare(talk)
+    bare = Bare(stay)
     _, cookie = await bare.sign_in()
     inside = bare.app
 

@@ -119,8 +119,7 @@ def test_asyncio_clients_wait_no_longer_and_leave_the_applications_threads_alone
             assert await asyncio.to_thread(int) == 0
 
         resolver.answer.set()
-        while lookups():
-            await asyncio.sleep(0.01)
+        await asyncio.to_thread(wait_for, lambda: not lookups())
         assert "resolution" in await fail(store)
         resolver.known = True
         assert re.search("refused|Connect call failed", await fail(store))

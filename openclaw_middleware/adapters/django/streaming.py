@@ -51,8 +51,10 @@ async def held(
         if words := last_words(ended or EndReason.GONE, kind, encoding, sent):
             yield words
     finally:
-        await holding.release()
-        await close(parts)
+        try:
+            await close(parts)
+        finally:
+            await holding.release()
 
 
 async def close(parts: AsyncIterator[Any]) -> None:
