@@ -67,8 +67,11 @@ def _invites(name: str, value: str) -> bool:
         return value.strip() != "0"
     if _TARGETED.fullmatch(name) is None:
         return False
+    directives = _directives(value)
+    if directives == {"content"}:
+        return False  # it only tells what is to be put together there
     closed = _CLOSED if name.endswith("cdn-cache-control") else {"no-store"}
-    return not _directives(value) & closed
+    return not directives & closed
 
 
 def _uninviting(name: str, value: str) -> tuple[str, str]:

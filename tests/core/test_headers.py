@@ -101,6 +101,11 @@ def test_vary_names_the_cookie_once(before: Headers, added: bool) -> None:
         ([("CDN-Cache-Control", "private"), ("vercel-cdn-cache-control", "No-Store")], None),
         ([("Surrogate-Control", "private, max-age=9")], "Surrogate-Control: private, max-age=9"),
         ([("Surrogate-Control", 'no-store, content="ESI/1.0"')], None),
+        ([("Surrogate-Control", 'content="ESI/1.0"')], None),
+        (
+            [("Surrogate-Control", 'max-age=9, content="ESI/1.0"')],
+            'Surrogate-Control: max-age=9, content="ESI/1.0"',
+        ),
         ([("Edge-Control", "!no-store, max-age=9m")], "Edge-Control: !no-store, max-age=9m"),
         ([("X-Surrogate-Control", "max-age=9")], None),
     ],
