@@ -121,7 +121,9 @@ class Pages:
             finally:
                 self.log.append("stream left")
 
-        return StreamingResponse(tell(), media_type="text/event-stream")
+        # nginx keeps what is sent until there is more of it, unless it is told
+        headers = {"X-Accel-Buffering": "no"}
+        return StreamingResponse(tell(), media_type="text/event-stream", headers=headers)
 
     async def rows(self, request: Request) -> Response:
         """A stream that is no event stream; with `?length`, one of known length."""
