@@ -70,9 +70,9 @@ class Contest:
             theirs, meta = read()
         except CodecError as error:
             raise StoreConflict(f"session {current.id} was overwritten: {error}") from error
-        data = self.data or x.state.data
-        if data is x.state.data:
-            x.state.meta = meta
+        data = self.data or x.writing.data
+        if data is x.writing.data:
+            x.writing.meta = meta
         paths: list[str] = []
         merged = data.replay(theirs, paths.append, yield_to_theirs=yield_to_theirs)
         if paths and yield_to_theirs:
@@ -92,7 +92,7 @@ class Contest:
 def refresh(x: Exchange, record: Record) -> bool:
     """Stand on a newer version of the record, with this request's changes on top of it; False if
     it cannot be read."""
-    state = x.state
+    state = x.writing
     read = x.reader(record)
     if read is None:
         return False

@@ -58,6 +58,7 @@ class Exchange(Outgoing):
         super().__init__(desk, request.navigation)
         self.request = request
         self.state = State(desk.mint, desk.encode)
+        self.resent: State | None = None
         self.store: Any = None
         self.breaker = Breaker()
         self.began = desk.monotonic()
@@ -120,6 +121,11 @@ class Exchange(Outgoing):
             raise SessionStateError("no store call has told the time yet")
         store_now, seen_at = self._clock
         return round(store_now + (moment - seen_at), 6)
+
+    @property
+    def writing(self) -> State:
+        """The state a write is made of: the one that is sent again, if any, else the one at hand."""
+        return self.resent or self.state
 
     def store_now(self) -> Steps[float]:
         """The store's time now, asking it only if no call told it yet."""
@@ -389,4 +395,4 @@ class Exchange(Outgoing):
     def mark_touched(self) -> None:
         """The idle clock is started anew: no (other) touch is needed."""
         self._touched = True
-        self.state.keep_alive = False
+        self.writing.keep_alive = False

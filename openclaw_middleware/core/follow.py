@@ -99,7 +99,7 @@ def _heir(record: Record, result: Loaded) -> str | None:
 
 def _hand_over(x: Exchange, contest: Contest, heir: Record) -> Steps[bool]:
     """Save our changes onto the successor, never onto what it wrote; False when it ended, too."""
-    mine = contest.data or x.state.data
+    mine = contest.data or x.writing.data
     while True:
         data = contest.merged(heir, yield_to_theirs=True)
         mark = mine.mark(apart=True)

@@ -24,7 +24,7 @@ def new_record(x: Exchange, draft: Draft, now: float, old: Record | None) -> Rec
         now: epoch seconds, the store's clock.
         old: the record it succeeds, if any.
     """
-    state = x.state
+    state = x.writing
     fresh = Record(
         id=draft.token.id,
         secret_hash=draft.token.secret_hash,
@@ -71,13 +71,13 @@ def under_policy(x: Exchange, record: Record, name: str) -> Record:
     policies = x.rules.policies
     if name in (CUSTOM, CUSTOM_PERSISTENT):
         default = policies["default"]
-        idle = x.state.custom_idle or record.idle_timeout or default.idle
+        idle = x.writing.custom_idle or record.idle_timeout or default.idle
         absolute = default.absolute
-        if x.state.custom_absolute is not None:
+        if x.writing.custom_absolute is not None:
             started = (
                 record.created_at if record.authenticated_at is None else record.authenticated_at
             )
-            left = x.at(x.began) + x.state.custom_absolute - started
+            left = x.at(x.began) + x.writing.custom_absolute - started
             absolute = min(absolute, max(left, 0.001))
         policy = Policy(min(idle, absolute), absolute)
     else:
@@ -87,7 +87,7 @@ def under_policy(x: Exchange, record: Record, name: str) -> Record:
 
 def sealed(x: Exchange, record: Record, data: dict[str, Any]) -> Record:
     """The record with its content sealed into the payload."""
-    payload = x.desk.sealer.seal(record, [data, x.state.meta])
+    payload = x.desk.sealer.seal(record, [data, x.writing.meta])
     return replace(record, payload=payload)
 
 

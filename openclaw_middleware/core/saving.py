@@ -59,7 +59,7 @@ class Saving:
             data, record = lost.data, lost.sent
         else:
             now = yield from x.store_now()
-            data = x.state.data.data
+            data = x.writing.data.data
             record = sealed(x, new_record(x, draft, now, None), data)
         self._depart(lost)
         result = yield from self._send(
@@ -78,7 +78,7 @@ class Saving:
         Raises:
             LoginRefused: as for `create`; the old record then lives on unchanged.
         """
-        x, state = self.x, self.x.state
+        x, state = self.x, self.x.writing
         reason = state.ending or EndReason.REPLACED
         data = state.data.data
         way = self._depart(lost)
@@ -121,7 +121,7 @@ class Saving:
 
     def save(self, record: Record, lost: Unanswered | None = None) -> Steps[None]:
         """Write the changes onto the record, merged with whatever others wrote meanwhile."""
-        x, state = self.x, self.x.state
+        x, state = self.x, self.x.writing
         data = state.data.data
         way = self._depart(lost)
         active = x.accessed and not x.request.passive and state.lapse is None
@@ -167,7 +167,7 @@ class Saving:
 
     def end(self, record: Record) -> Steps[None]:
         """Log out: end the record, and whatever of the same user replaced it meanwhile."""
-        x, state = self.x, self.x.state
+        x, state = self.x, self.x.writing
         reason = state.ending or EndReason.SIGNED_OUT
         result = yield from x.trip("end", record.id, reason)
         x.withhold()
@@ -187,7 +187,7 @@ class Saving:
 
     def _depart(self, lost: Unanswered | None) -> Departure:
         """What is at hand now is about to be written, or what was the last time."""
-        self.way = Departure(self.x.state, apart=lost is not None)
+        self.way = Departure(self.x.writing, apart=lost is not None)
         self.contest.data = self.way.data
         return self.way
 
@@ -211,7 +211,7 @@ class Saving:
 
     def _overtaken(self, record: Record, draft: Draft, result: Ended | Missing) -> Steps[None]:
         """The record ended before we could replace it."""
-        x, state = self.x, self.x.state
+        x, state = self.x, self.x.writing
         x.withhold()
         replaced = isinstance(result, Ended) and result.reason is EndReason.REPLACED
         if draft.login:
@@ -269,7 +269,7 @@ class Saving:
             )
 
     def _tell_denied(self, record: Record, cause: str) -> None:
-        kept = self.x.state.record
+        kept = self.x.writing.record
         self.x.emit(
             ev.LoginDenied(
                 session_id=kept.id if kept else None, user_id=record.user_id, cause=cause
@@ -326,6 +326,6 @@ class Saving:
             return data, meta
 
         paths: list[str] = []
-        self.way.arrive(x.state, record, read, stored, paths.append)
+        self.way.arrive(x.writing, record, read, stored, paths.append)
         if paths:
             x.emit(ev.Collided(session_id=record.id, user_id=record.user_id, paths=tuple(paths)))

@@ -38,31 +38,30 @@ def settle(x: Exchange, pause: Callable[[float], Any]) -> Steps[None]:
     if lost.draft is None and x.desk.monotonic() - lost.since > KNOWN_FOR:
         _too_late(x, state, lost)
         return
-    x.state = lost.state
+    x.resent = lost.state
     try:
         yield from Saving(x, pause, lost.state.data.changed()).again(lost)
     except StoreError:
-        still = x.state.unanswered or lost
+        still = lost.state.unanswered or lost
         if still.sent.write_id == lost.sent.write_id:
             # The store remembers it from the first time on.
             still = replace(still, since=lost.since)
         state.unanswered = still
-        x.state = state
         raise
     except LoginRefused:
-        # As it was before the sign-in, but a logout since then still holds.
-        lost.state.ending = lost.state.ending or state.ending
+        _go_back(x, lost)
         raise
     except SessionEnded:
-        _go_on(x, state)
+        _go_on(x, lost)
         raise
-    _go_on(x, state)
+    finally:
+        x.resent = None
+    _go_on(x, lost)
 
 
 def _too_late(x: Exchange, state: State, lost: Unanswered) -> None:
     # As if it had not been stored: if it was, the next write conflicts and is merged.
-    x.state = lost.state
-    _go_on(x, state)
+    _go_on(x, lost)
     x.emit(
         ev.ChangesDropped(
             session_id=lost.sent.id,
@@ -79,10 +78,10 @@ def _too_late(x: Exchange, state: State, lost: Unanswered) -> None:
         )
 
 
-def _go_on(x: Exchange, state: State) -> None:
-    """With the later state, on whatever the earlier one came to stand on."""
-    record = x.state.record
-    x.state = state
+def _go_on(x: Exchange, lost: Unanswered) -> None:
+    """With the state at hand, on whatever the earlier one came to stand on."""
+    x.resent = None
+    record, state = lost.state.record, x.state
     state.unanswered = None
     if state.detached:
         # Its data are not that record's: they do not come to stand on it.
@@ -102,6 +101,14 @@ def _go_on(x: Exchange, state: State) -> None:
     state.become_anonymous()
 
 
+def _go_back(x: Exchange, lost: Unanswered) -> None:
+    """To before the write; what was to end since then still ends."""
+    since, before = x.state, lost.state
+    before.ending = before.ending or since.ending
+    before.users, before.end_others = since.users, since.end_others
+    x.state = before
+
+
 def give_up(x: Exchange) -> Steps[None]:
     """The request failed: go back to before the unanswered write. Where somebody logged out, the
     identity it may have made is ended as well."""
@@ -109,7 +116,6 @@ def give_up(x: Exchange) -> Steps[None]:
     lost = state.unanswered
     if lost is None:
         return
-    lost.state.ending = lost.state.ending or state.ending
-    x.state = lost.state
+    _go_back(x, lost)
     if lost.draft is not None and lost.state.ending is not None:
         yield from x.trip("end", lost.sent.id, lost.state.ending)

@@ -47,7 +47,7 @@ def assume(
     draft: Draft | None,
 ) -> None:
     """Go on as if the write had taken place, and remember that nobody said so."""
-    state = x.state
+    state = x.writing
     unseal = x.desk.sealer.unseal
 
     def read() -> Content:
