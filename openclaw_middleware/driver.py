@@ -33,6 +33,8 @@ class Driver:
         self.store = store
         self.breaker = Breaker()
         self._turns = AllTurns(threading.Lock)
+        # A listener may save in the middle of a save: that is one thread.
+        self._requests = AllTurns(threading.RLock)
 
     def load(self, x: Exchange) -> None:
         """Load what the token names; a failure is remembered in the exchange."""
@@ -79,9 +81,20 @@ class Driver:
 
     @contextmanager
     def _alone(self, x: Exchange) -> Iterator[None]:
-        # A session without a record has an id already: two tasks of one request may save it.
-        session_id = x.state.record.id if x.state.record is not None else x.state.id
-        turns = self._turns.enter(session_id)
+        own = self._requests.enter(x)
+        try:
+            with own.lock, self._turn(x):
+                yield
+        finally:
+            self._requests.leave(x)
+
+    @contextmanager
+    def _turn(self, x: Exchange) -> Iterator[None]:
+        record = x.state.record
+        if record is None:
+            yield
+            return
+        turns = self._turns.enter(record.id)
         lock = turns.lock
         held = False
         try:
@@ -95,7 +108,7 @@ class Driver:
             if held:
                 turns.end(x)
                 lock.release()
-            self._turns.leave(session_id)
+            self._turns.leave(record.id)
 
 
 class AsyncDriver:
@@ -157,9 +170,21 @@ class AsyncDriver:
 
     @asynccontextmanager
     async def _alone(self, x: Exchange) -> AsyncIterator[None]:
-        session_id = x.state.record.id if x.state.record is not None else x.state.id
         all_turns = self._turns.setdefault(asyncio.get_running_loop(), AllTurns(asyncio.Lock))
-        turns = all_turns.enter(session_id)
+        own = all_turns.enter(x)
+        try:
+            async with own.lock, self._turn(x, all_turns):
+                yield
+        finally:
+            all_turns.leave(x)
+
+    @asynccontextmanager
+    async def _turn(self, x: Exchange, all_turns: AllTurns) -> AsyncIterator[None]:
+        record = x.state.record
+        if record is None:
+            yield
+            return
+        turns = all_turns.enter(record.id)
         lock = turns.lock
         held = False
         try:
@@ -174,7 +199,7 @@ class AsyncDriver:
             if held:
                 turns.end(x)
                 lock.release()
-            all_turns.leave(session_id)
+            all_turns.leave(record.id)
 
 
 async def _acquire(lock: asyncio.Lock, seconds: float) -> bool:

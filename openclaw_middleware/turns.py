@@ -1,13 +1,14 @@
 """Commits on one session take turns within the process, which saves most conflicts.
 
 Turns are a courtesy, correctness is the store's: whoever does not get one in time goes on without.
+Only tasks of one request, which share its state, are never at work at once.
 One body for both colours; the lock itself is the driver's.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -92,29 +93,29 @@ class Turns:
 
 @dataclass(slots=True)
 class AllTurns:
-    """The turns of every session being written to, made on demand and dropped with the last user.
+    """The turns on everything being written to, made on demand and dropped with the last user.
 
     Args:
         make: a new lock.
     """
 
     make: Callable[[], Any]
-    _of: dict[str, Turns] = field(default_factory=dict)
+    _of: dict[Hashable, Turns] = field(default_factory=dict)
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
-    def enter(self, session_id: str) -> Turns:
+    def enter(self, whose: Hashable) -> Turns:
         """Be counted among the users; `leave` must follow."""
         with self._guard:
-            turns = self._of.get(session_id)
+            turns = self._of.get(whose)
             if turns is None:
-                turns = self._of[session_id] = Turns(self.make())
+                turns = self._of[whose] = Turns(self.make())
             turns.users += 1
             return turns
 
-    def leave(self, session_id: str) -> None:
+    def leave(self, whose: Hashable) -> None:
         """The counterpart of `enter`."""
         with self._guard:
-            turns = self._of[session_id]
+            turns = self._of[whose]
             turns.users -= 1
             if not turns.users:
-                del self._of[session_id]
+                del self._of[whose]

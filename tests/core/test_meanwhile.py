@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import nullcontext
 from random import Random
 from typing import Any
 
@@ -15,7 +16,7 @@ from openclaw_middleware.core import events as ev
 from openclaw_middleware.core.steps import Steps
 from openclaw_middleware.driver import Driver
 from openclaw_middleware.stores.memory import AsyncMemoryStore
-from openclaw_middleware.testing import Fault, Gate, wrap
+from openclaw_middleware.testing import Counting, Fault, Gate, wrap
 
 from .lab import Lab
 from .test_changes import KEYS, KINDS, START, Twins, visitor
@@ -158,6 +159,66 @@ def test_a_sign_in_while_a_save_is_on_its_way_takes_place(fate: str) -> None:
 
     assert (browser.user(), browser.data()) == ("bob", {})
     assert old.user() is None
+
+
+@pytest.mark.parametrize("fate", ["lost", "refused"])
+@pytest.mark.parametrize("conflict", [False, True])
+def test_what_is_changed_while_a_save_is_sent_again_is_stored(fate: str, conflict: bool) -> None:
+    """Its first answer was lost; the application goes on with the session, not with what is
+    sent."""
+    meanwhile = Meanwhile(fate)
+    lab = lab_with(meanwhile)
+    browser = visitor(lab, log=[0], n=0, gone=1)
+    request = browser.request()
+    session = request.session
+    session["log"].append(1)
+    session.apply("n", lambda n: n + 1)
+    meanwhile.verb = "save"
+    with pytest.raises(StoreUnavailable):
+        session.save()
+
+    def go_on() -> None:
+        session["second"] = 2
+        session["log"].append(2)
+        session.apply("n", lambda n: n + 1)
+        del session["gone"]
+
+    if conflict:
+        browser.visit(other=1)
+    meanwhile.verb, meanwhile.fate, meanwhile.early = "save", "answered", go_on
+    session.save()
+    request.finish()
+
+    other = {"other": 1} if conflict else {}
+    assert browser.data() == {"log": [0, 1, 2], "n": 2, "second": 2, **other}
+
+
+@pytest.mark.parametrize("again", ["answered", "lost", "refused"])
+@pytest.mark.parametrize("fate", ["lost", "refused"])
+@pytest.mark.parametrize("verb", ["create", "save", "succeed"])
+def test_a_logout_while_a_write_is_sent_again_is_final(verb: str, fate: str, again: str) -> None:
+    """Neither what it made nor what it was made of is alive afterwards."""
+    meanwhile = Meanwhile(fate)
+    lab = lab_with(meanwhile)
+    browser = lab.browser() if verb == "create" else visitor(lab, secret=1)
+    old = browser.twin()
+    request = browser.request()
+    if verb == "save":
+        request.session["x"] = 1
+    else:
+        request.session.login("ada")
+    meanwhile.verb = verb
+    with pytest.raises(StoreUnavailable):
+        request.session.save()
+    meanwhile.verb, meanwhile.fate = verb, again
+    meanwhile.early = request.session.logout
+    with nullcontext() if again == "answered" else pytest.raises(StoreUnavailable):
+        request.session.save()
+    assert request.session.user_id is None
+    request.finish()
+
+    assert (old.user(), browser.user()) == (None, None)
+    assert not lab.store.state.records
 
 
 def test_other_wishes_while_a_save_is_on_its_way_are_carried_out() -> None:
@@ -320,6 +381,35 @@ async def test_two_tasks_save_a_new_session_at_once() -> None:
         await asyncio.gather(first, second)
 
     assert await read(site, await visit(site, both)) == {"a": 1, "b": 2}
+
+
+async def test_two_tasks_save_at_once_while_the_session_gets_another_id() -> None:
+    """What the first one has not done yet is not done twice."""
+    gate = Gate("end_user")
+    counting = Counting()
+    site = SessionMiddleware(
+        app, SessionSettings.for_tests(store=wrap(AsyncMemoryStore(), gate, counting))
+    )
+
+    async def begin(session: Any) -> None:
+        session.login("ada")
+
+    cookie = await visit(site, begin)
+
+    async def both(session: Any) -> None:
+        session.regenerate()
+        session.logout_others()
+        first = asyncio.create_task(session.asave())
+        await gate.reached()
+        session["b"] = 2
+        second = asyncio.create_task(session.asave())
+        for _ in range(9):
+            await asyncio.sleep(0)
+        gate.open()
+        await asyncio.gather(first, second)
+
+    assert await read(site, await visit(site, both, cookie)) == {"b": 2}
+    assert counting.trips["end_user"] == 1
 
 
 async def test_two_tasks_load_the_session_at_once() -> None:
