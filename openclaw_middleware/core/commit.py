@@ -15,7 +15,6 @@ from ..errors import (
     CodecError,
     LoginRefused,
     SessionEnded,
-    SessionError,
     StoreConflict,
     StoreError,
 )
@@ -77,6 +76,7 @@ class Commit:
             or state.users
             or state.end_others
             or self.x.failure
+            or self.x.refused
             or self.x.renew
             or self._rotates
             or self._wants_record
@@ -108,25 +108,26 @@ class Commit:
             raise
 
     def _all(self) -> Steps[None]:
-        refused: SessionError | None = None
+        x = self.x
         try:
             yield from self._own_record()
         except LoginRefused as error:
-            refused = error
+            x.refused = error
             yield from self._leave_without_login()
         except (SessionEnded, StoreConflict) as error:
             # What narrows does not depend on the data.
-            refused = error
+            x.refused = error
         yield from self._end_users()
         yield from self._end_others()
         yield from self._renew_cookie()
-        if refused is not None:
+        if x.refused is not None:
+            # Kept until now, since what narrows may have failed and been tried again.
+            refused, x.refused = x.refused, None
             raise refused
 
     def _leave_without_login(self) -> Steps[None]:
         """A logout that came before the refused sign-in still holds."""
         state = self.state
-        state.draft = None
         state.save_empty = False
         if state.ending is not None and state.record is not None:
             yield from self.saving.end(state.record)
@@ -149,6 +150,10 @@ class Commit:
         if self.failed or (state.record is not None and not state.detached):
             return False
         return state.save_empty or (state.decoded and bool(state.data.data))
+
+    @property
+    def _replaces(self) -> bool:
+        return self._wants_record or (self.state.draft is not None and not self._nothing_left)
 
     @property
     def _wants_save(self) -> bool:
@@ -179,9 +184,13 @@ class Commit:
         if self.state.unanswered is not None:
             yield from settle(self.x, self.pause)
             self._look()
+        # What comes first takes time, in which somebody may sign in or out.
+        if self._replaces:
+            yield from self.x.store_now()
+        elif self._rotates and self.state.ending is None and self.state.record is not None:
+            yield from rotate(self.x, self.state.record)
         state, saving = self.state, self.saving
-        record = state.record
-        replaces = self._wants_record or (state.draft is not None and not self._nothing_left)
+        record, replaces = state.record, self._replaces
         if record is None:
             if replaces:
                 yield from saving.create(self._draft())
@@ -192,8 +201,8 @@ class Commit:
             state.become_anonymous()
         elif state.ending is not None:
             yield from saving.end(record)
-        else:
-            yield from self._go_on(record)
+        elif self._wants_save:
+            yield from saving.save(record)
 
     def _goes_with_all(self, record: Record) -> bool:
         """Whether all of the user's sessions are to end, this one among them."""
@@ -203,12 +212,6 @@ class Commit:
                 users[number] = replace(intent, own=record)
                 return True
         return False
-
-    def _go_on(self, record: Record) -> Steps[None]:
-        if self._rotates:
-            yield from rotate(self.x, record)
-        if self._wants_save:
-            yield from self.saving.save(self.state.record or record)
 
     def _draft(self) -> Draft:
         return self.state.draft or Draft(self.state.spare_token, None)
@@ -230,9 +233,12 @@ class Commit:
             )
             state.users.pop(0)
             if own is not None:
-                x.withhold()
+                # A new session that was stored after a first attempt keeps its cookie.
+                lives_on = x.introduced and state.record is not None
+                if not lives_on:
+                    x.withhold()
                 if result.own:
-                    self.saving.ended_here(own, EndReason.SIGNED_OUT)
+                    self.saving.ended_here(own, EndReason.SIGNED_OUT, lives_on=lives_on)
             x.emit(
                 ev.UserFinished(
                     user_id=intent.user_id, reason=EndReason.SIGNED_OUT, count=result.ended

@@ -66,6 +66,7 @@ class Exchange(Outgoing):
         self.spent = 0.0
         self.silent = (self.began, self.began)
         self.failure: StoreError | None = None
+        self.refused: SessionError | None = None
         self.demanded: ReauthenticationRequired | None = None
         self.started = False
         self.logout_failed = False
@@ -124,7 +125,7 @@ class Exchange(Outgoing):
 
     @property
     def writing(self) -> State:
-        """The state a write is made of: the one that is sent again, if any, else the one at hand."""
+        """The state a write is made of: what is sent again, if anything, else what is at hand."""
         return self.resent or self.state
 
     def store_now(self) -> Steps[float]:

@@ -63,6 +63,31 @@ class Departure:
             setattr(before, name, value)
         return before
 
+    def outdated(self, state: State) -> bool:
+        """Somebody signed in or out since: it is not what the application wants any more."""
+        wanted = self._intents
+        return not (
+            state.decoded
+            and state.data is self.data
+            and state.draft == wanted["draft"]
+            and state.ending == wanted["ending"]
+        )
+
+    def _since(self, state: State) -> dict[str, Any]:
+        """What was wanted since."""
+        return {
+            name: value
+            for name, then in self._intents.items()
+            if (value := getattr(state, name)) != then
+        }
+
+    def ended(self, state: State) -> None:
+        """The record was ended instead: what was done since is that of a visitor without one."""
+        since = self._since(state)
+        state.lose_record(keep_data=state.detached or not self._mark.values)
+        for name, value in since.items():
+            setattr(state, name, value)
+
     def arrive(
         self,
         state: State,
@@ -77,11 +102,7 @@ class Departure:
             stored: its data.
             collided: called with the path of each change that met another one.
         """
-        since = {
-            name: value
-            for name, then in self._intents.items()
-            if (value := getattr(state, name)) != then
-        }
+        since = self._since(state)
         left = state.data if state.decoded and state.data is not self.data else None
         self.data.land(self._mark, stored, lambda: read()[0], collided)
         state.meta = self._meta

@@ -48,6 +48,7 @@ class Outgoing:
         self.introduced = False
         self._postponable = False
         self._provisional = False
+        self._withdrawn: tuple[str | None, bool] | None = None
 
     def emit(self, event: ev.Event) -> None:
         """Tell the listeners, if there are any."""
@@ -73,6 +74,8 @@ class Outgoing:
         Args:
             provisional: the logout failed; if it is tried again, that decides.
         """
+        if provisional and not self._provisional:
+            self._withdrawn = (self.cookie, self.signed_out) if self.introduced else None
         self._provisional = provisional
         self.cookie = self.desk.cookie.delete()
         self.stray = list(self.desk.previous_cookies)
@@ -82,9 +85,13 @@ class Outgoing:
 
     def take_back_farewell(self) -> None:
         """A logout that failed is tried again, and may find that there is nothing of ours to end:
-        another tab's cookie is not to be deleted for it."""
+        another tab's cookie is not to be deleted for it. What was stored before it failed is as
+        good as before."""
         if self._provisional:
             self.unset_cookie()
+            if self._withdrawn is not None:
+                self.cookie, self.signed_out = self._withdrawn
+                self.introduced = True
 
     def cookies(self) -> list[str]:
         """The `Set-Cookie` values of this response."""

@@ -65,7 +65,7 @@ class Saving:
         result = yield from self._send(
             record, data, None, draft, "create", record, limit=self._limit(draft)
         )
-        self._admitted(result, record)
+        self._admitted(result, record, draft)
         if draft.login:
             self._tell_login(record, None)
         else:
@@ -113,7 +113,7 @@ class Saving:
             if isinstance(result, Ended | Missing):
                 yield from self._overtaken(record, draft, result)
                 return
-            self._admitted(result, new)
+            self._admitted(result, new, draft)
             self._tell_succession(record, new, draft, reason)
             self._introduce(new, draft, data)
             x.signed_out = reason is EndReason.SIGNED_OUT
@@ -168,6 +168,7 @@ class Saving:
     def end(self, record: Record) -> Steps[None]:
         """Log out: end the record, and whatever of the same user replaced it meanwhile."""
         x, state = self.x, self.x.writing
+        way = Departure(state)
         reason = state.ending or EndReason.SIGNED_OUT
         result = yield from x.trip("end", record.id, reason)
         x.withhold()
@@ -175,13 +176,20 @@ class Saving:
             self.ended_here(record, reason)
         elif (yield from follow_with_logout(x, record, result)):
             x.delete_cookie()
-        state.become_anonymous()
+        way.ended(state)
 
-    def ended_here(self, record: Record, reason: EndReason) -> None:
-        """This very request ended the session, so it deletes the cookie."""
+    def ended_here(self, record: Record, reason: EndReason, *, lives_on: bool = False) -> None:
+        """This very request ended the session, so it deletes the cookie.
+
+        Args:
+            lives_on: a session that this request has stored since is the cookie's.
+        """
         x = self.x
         x.emit(ev.SessionFinished(session_id=record.id, user_id=record.user_id, reason=reason))
-        x.delete_cookie()
+        if lives_on:
+            x.signed_out = True
+        else:
+            x.delete_cookie()
 
     # -- help
 
@@ -210,9 +218,12 @@ class Saving:
         return answer
 
     def _overtaken(self, record: Record, draft: Draft, result: Ended | Missing) -> Steps[None]:
-        """The record ended before we could replace it."""
-        x, state = self.x, self.x.writing
+        """The record ended before we could replace it. Who signs in or out meanwhile gets that from
+        the next commit."""
+        x, state, way = self.x, self.x.writing, self.way
         x.withhold()
+        if way.outdated(state):
+            return
         replaced = isinstance(result, Ended) and result.reason is EndReason.REPLACED
         if draft.login:
             if state.ending is not None:
@@ -222,6 +233,8 @@ class Saving:
             heir = None
             if record.user_id is None and not state.detached:
                 heir = yield from successor_for(x, draft.user_id, result)
+            if way.outdated(state):
+                return
             if not state.detached and not (heir and refresh(x, heir)):
                 dropped: list[str] = []
                 state.keep_only_changes(dropped.append)
@@ -230,11 +243,14 @@ class Saving:
             yield from self.create(draft)
         elif state.ending is None:
             yield from follow_with_changes(x, self.contest, record, result, self.changed)
-            state.draft = None
+            if not way.outdated(state):
+                state.draft = None
         else:
             ours = yield from follow_with_logout(x, record, result)
             if ours:
                 x.delete_cookie()
+            if way.outdated(state):
+                return
             if state.detached and (ours or not replaced):
                 yield from self.create(draft)
             else:
@@ -245,7 +261,10 @@ class Saving:
     def _limit(self, draft: Draft) -> Limit | None:
         return self.x.rules.limit if draft.login else None
 
-    def _admitted(self, result: Any, record: Record) -> None:
+    def _admitted(self, result: Any, record: Record, draft: Draft) -> None:
+        state = self.x.writing
+        if isinstance(result, LimitReached | Superseded) and state.draft == draft:
+            state.draft = None
         if isinstance(result, LimitReached):
             self._tell_denied(record, "limit")
             raise SessionLimitReached("the user has as many sessions as allowed")

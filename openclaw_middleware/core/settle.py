@@ -98,7 +98,7 @@ def _go_on(x: Exchange, lost: Unanswered) -> None:
                 keys=tuple(state.data.changed()),
             )
         )
-    state.become_anonymous()
+    state.lose_record(keep_data=False)
 
 
 def _go_back(x: Exchange, lost: Unanswered) -> None:
@@ -106,6 +106,8 @@ def _go_back(x: Exchange, lost: Unanswered) -> None:
     since, before = x.state, lost.state
     before.ending = before.ending or since.ending
     before.users, before.end_others = since.users, since.end_others
+    if since.draft is not None and since.draft.login:
+        before.draft = since.draft
     x.state = before
 
 

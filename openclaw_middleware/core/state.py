@@ -222,6 +222,19 @@ class State:
         self.keep_alive = False
         self.save_empty = False
 
+    def lose_record(self, *, keep_data: bool) -> None:
+        """The record is over; a sign-in still takes place.
+
+        Args:
+            keep_data: the data at hand are not the record's, so that they stay.
+        """
+        draft, data, spare = self.draft, self._data, self._spare
+        self.become_anonymous()
+        if draft is not None and draft.login:
+            self.draft = draft
+        if keep_data:
+            self._data, self._spare = data, spare
+
     def twin(self, data: TrackedData, meta: dict[str, Any]) -> State:
         """A copy of this state with data of its own."""
         twin = copy(self)

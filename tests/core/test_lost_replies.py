@@ -453,7 +453,57 @@ def test_a_logout_everywhere_of_somebody_never_signed_in_here_leaves_the_cookie(
     fail(request.session.save)
     request.finish()
 
-    assert request.set_cookies == []
+    assert request.browser.cookie is not None
+    assert request.browser.user() is None
+
+
+@fates
+def test_a_sign_in_after_a_logout_everywhere_that_failed_keeps_its_cookie(
+    lab: Lab, fate: str
+) -> None:
+    """The logout is tried again after the new session is stored."""
+    browser = signed_in(lab)
+    old = browser.twin()
+    lab.clock.advance(1)
+    request = begin(browser, fate, "end_user")
+    request.session.logout_everywhere()
+    fail(request.session.save)
+    request.session.login("bob")
+    request.finish()
+
+    assert (old.user(), browser.user()) == (None, "bob")
+
+
+@fates
+def test_a_farewell_stored_before_a_logout_everywhere_that_failed_reaches_the_browser(
+    lab: Lab, fate: str
+) -> None:
+    """The cookie was to be deleted while nobody knew; tried again, the new session counts."""
+    browser = signed_in(lab)
+    lab.clock.advance(1)
+    request = begin(browser, fate, "end_user")
+    request.session.logout_everywhere()
+    request.session["note"] = "bye"
+    fail(request.session.save)
+    request.finish()
+
+    assert (browser.user(), browser.data()) == (None, {"note": "bye"})
+
+
+def test_a_refused_sign_in_is_told_though_a_logout_besides_it_failed_first(lab: Lab) -> None:
+    """Saved again, the logout takes place, and the application hears of the sign-in."""
+    lab = Lab(max_sessions_per_user=1, on_limit="reject")
+    browser, other = lab.browser(), lab.browser()
+    browser.sign_in("ada")
+    other.sign_in("bob")
+    request = begin(browser, "refused", "end_user")
+    request.session.logout_everywhere()
+    request.session.login("bob")
+    fail(request.session.save)
+    with pytest.raises(SessionLimitReached):
+        request.session.save()
+
+    assert request.session.user_id is None
 
 
 class Fails(Fault):

@@ -51,8 +51,8 @@ class Meanwhile(Fault):
         return answer
 
 
-def lab_with(meanwhile: Meanwhile) -> Lab:
-    lab = Lab()
+def lab_with(meanwhile: Meanwhile, **settings: Any) -> Lab:
+    lab = Lab(**settings)
     lab.driver = Driver(wrap(lab.store, meanwhile))
     return lab
 
@@ -219,6 +219,88 @@ def test_a_logout_while_a_write_is_sent_again_is_final(verb: str, fate: str, aga
 
     assert (old.user(), browser.user()) == (None, None)
     assert not lab.store.state.records
+
+
+@pytest.mark.parametrize("next_user", [None, "ada", "bob"])
+def test_what_is_done_while_a_logout_is_on_its_way_is_not_part_of_it(next_user: Any) -> None:
+    """A farewell is stored, a sign-in takes place."""
+    meanwhile = Meanwhile()
+    lab = lab_with(meanwhile)
+    browser = visitor(lab, secret=1)
+    old = browser.twin()
+    request = browser.request()
+    request.session.logout()
+
+    def go_on() -> None:
+        if next_user is not None:
+            request.session.login(next_user)
+        request.session["note"] = "hi"
+
+    meanwhile.verb, meanwhile.early = "end", go_on
+    request.session.save()
+    request.finish()
+
+    assert old.user() is None
+    assert (browser.user(), browser.data()) == (next_user, {"note": "hi"})
+
+
+@pytest.mark.parametrize("verb", ["succeed", "load"])
+@pytest.mark.parametrize("how", ["login", "regenerate"])
+def test_a_logout_while_a_new_identity_is_overtaken_is_final(how: str, verb: str) -> None:
+    """Another request has given the session another id first."""
+    meanwhile = Meanwhile()
+    lab = lab_with(meanwhile)
+    browser = lab.browser()
+    browser.visit(cart=1)
+    if how == "regenerate":
+        browser.sign_in("ada")
+    request, other = browser.twin().request(), browser.twin().request()
+    getattr(request.session, how)(*["ada"] * (how == "login"))
+    other.session.regenerate()
+    other.finish()
+
+    meanwhile.verb, meanwhile.early = verb, request.session.logout
+    request.session.save()
+    assert meanwhile.verb == ""
+    assert request.session.user_id is None
+    request.finish()
+
+    assert (request.browser.user(), browser.user()) == (None, None)
+    assert [r for r in lab.store.state.records.values() if r.user_id] == []
+
+
+def test_a_sign_in_while_a_new_session_asks_for_the_time_takes_place() -> None:
+    """As it does while the session is stored."""
+    meanwhile = Meanwhile()
+    lab = lab_with(meanwhile)
+    browser = lab.browser()
+    request = browser.request()
+    request.session["a"] = 1
+    meanwhile.verb, meanwhile.early = "now", lambda: request.session.login("ada")
+    request.session.save()
+    request.finish()
+
+    assert (browser.user(), browser.data()) == ("ada", {"a": 1})
+
+
+@pytest.mark.parametrize("user", ["ada", "bob"])
+def test_a_sign_in_while_a_secret_is_rotated_takes_place(user: str) -> None:
+    """The changes to be saved after the rotation go with it, where they may."""
+    meanwhile = Meanwhile()
+    lab = lab_with(meanwhile, rotation_interval=60)
+    browser = visitor(lab, a=1)
+    old = browser.twin()
+    lab.clock.advance(61)
+    request = browser.request()
+    request.session["b"] = 2
+    meanwhile.verb, meanwhile.early = "rotate", lambda: request.session.login(user)
+    request.session.save()
+    assert meanwhile.verb == ""
+    request.finish()
+
+    assert old.user() is None
+    assert browser.user() == user
+    assert browser.data() == ({"a": 1, "b": 2} if user == "ada" else {})
 
 
 def test_other_wishes_while_a_save_is_on_its_way_are_carried_out() -> None:
