@@ -153,6 +153,10 @@ class AsyncDriver:
     async def reload(self, x: Exchange) -> None:
         """See `core.take`."""
         x.renew_time()
+        # A write whose answer was lost comes first.
+        await _to_the_end(self._reload(x))
+
+    async def _reload(self, x: Exchange) -> None:
         async with self._alone(x):
             x.store, x.breaker = self.store, self.breaker
             await adrive(reload(x, asyncio.sleep))

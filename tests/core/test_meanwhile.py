@@ -546,3 +546,52 @@ async def test_a_reload_beside_a_save_keeps_what_is_saved() -> None:
     await visit(site, both, cookie)
 
     assert await read(site, cookie) == {"log": [0, 1, 2]}
+
+
+class AtSecond(Fault):
+    """Does something when the second save has been performed, before that is told."""
+
+    def __init__(self) -> None:
+        self.saves = 0
+        self.do: Callable[[], object] | None = None
+
+    def around(self, operation: str, call: Callable[[], Any]) -> Steps[Any]:
+        answer = yield call()
+        if operation == "save" and self.do is not None:
+            self.saves += 1
+            if self.saves == 2:
+                self.do()
+                yield asyncio.sleep(0)
+        return answer
+
+
+async def test_a_reload_that_is_cancelled_sends_a_write_again_to_its_end() -> None:
+    """Merged with what others wrote, it would else be merged once more."""
+    meanwhile, second = Meanwhile("refused"), AtSecond()
+    settings = SessionSettings.for_tests(store=wrap(AsyncMemoryStore(), meanwhile, second))
+    site = SessionMiddleware(app, settings, load="lazy")
+
+    async def begin(session: Any) -> None:
+        session["n"] = 0
+
+    async def count(session: Any) -> None:
+        await session.aload()
+        session.apply("n", lambda n: n + 1)
+
+    cookie = await visit(site, begin)
+
+    async def cancelled(session: Any) -> None:
+        await count(session)
+        meanwhile.verb = "save"
+        with pytest.raises(StoreUnavailable):
+            await session.asave()
+        await visit(site, count, cookie)
+        looking = asyncio.create_task(session.areload())
+        second.do = looking.cancel
+        with pytest.raises(asyncio.CancelledError):
+            await looking
+        assert second.saves == 2
+
+    await visit(site, cancelled, cookie)
+
+    assert await read(site, cookie) == {"n": 2}
