@@ -53,7 +53,10 @@ def send_again(x: Exchange, record: Record, *, postponable: bool = False) -> Ste
     token = x.token
     if token is not None and _may_rotate(x, record):
         found = yield from x.trip("load", record.id)
-        token = _in_force(x, token, found.record, found.now) if isinstance(found, Live) else None
+        if not isinstance(found, Live):
+            x.withhold()
+            return
+        token = _in_force(x, token, found.record, found.now)
     if token is not None:
         x.send_token(token, record, postponable=postponable)
 

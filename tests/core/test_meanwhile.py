@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from openclaw_middleware import SessionSettings, StoreUnavailable
+from openclaw_middleware import EndReason, SessionSettings, StoreUnavailable
 from openclaw_middleware.asgi import SessionMiddleware
 from openclaw_middleware.core import events as ev
 from openclaw_middleware.core.steps import Steps
@@ -301,6 +301,23 @@ def test_a_sign_in_while_a_secret_is_rotated_takes_place(user: str) -> None:
     assert old.user() is None
     assert browser.user() == user
     assert browser.data() == ({"a": 1, "b": 2} if user == "ada" else {})
+
+
+def test_a_rotated_token_is_withheld_where_the_session_was_ended_after_the_save() -> None:
+    """It would come after what the logout, or the next sign-in, has left in the browser."""
+    meanwhile = Meanwhile()
+    lab = lab_with(meanwhile, rotation_interval=60)
+    browser = visitor(lab)
+    lab.clock.advance(61)
+    request = browser.request()
+    request.session.use_policy("remember")
+    own = request.session.id
+    meanwhile.verb = "load"
+    meanwhile.early = lambda: lab.store.end(own, EndReason.SIGNED_OUT)
+    request.finish()
+
+    assert meanwhile.verb == ""
+    assert request.set_cookies == []
 
 
 def test_other_wishes_while_a_save_is_on_its_way_are_carried_out() -> None:
