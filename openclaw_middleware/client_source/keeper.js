@@ -236,10 +236,9 @@ export class SessionKeeper extends EventTarget {
         if (!urgent) await new Promise((resolve) => setTimeout(resolve, SETTLE));
         return true;
       };
-      if (!(await (urgent ? work() : tabs.alone(work)))) {
-        busy++;
-        retryAt = mono() + LOOK / 2; // so at the next look, be it a moment early
-      }
+      // Where another tab is at it: at the next look, be it a moment early, or when somebody checks.
+      retryAt = mono() + LOOK / 2;
+      if (!(await (urgent ? work() : tabs.alone(work)))) busy++;
       asking = false;
       judge();
     }

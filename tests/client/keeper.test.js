@@ -649,6 +649,27 @@ test("a tab frozen with the lock in its hands does not stop the others", async (
   assert.ok(server.count("heartbeat") >= 3, `${server.count("heartbeat")}`);
 });
 
+test("whoever looks asks at once, though a frozen tab has the lock in its hands", async () => {
+  const { lab, server, tab, other } = await signedIn({ tabs: 2 });
+  tab.act();
+  lab.latency = 5000;
+  await lab.pass(302);
+  const [name] = lab.locks.keys();
+  lab.latency = 20;
+  await lab.pass(10);
+  assert.equal(lab.locks.size, 0);
+  other.freeze();
+  lab.locks.set(name, other);
+  tab.show(false);
+  lab.sleep(2000);
+  server.log.length = 0;
+  tab.dispatch("resume"); // not in view yet: it wants the lock
+  tab.show(); // and now it needs none
+  await lab.pass(0.3);
+  assert.equal(tab.phase, "ended");
+  assert.equal(server.count("status"), 1);
+});
+
 test("a frozen tab is right when it wakes", async () => {
   const { lab, server, tab, other } = await signedIn({ tabs: 2 });
   tab.freeze();
