@@ -21,9 +21,14 @@ from tests.fire.browsing import asgi_server
 
 PREFIX = "/_session/"
 
+# Where `looking` is false, timers that come again and again do nothing: what happens then, an event
+# has caused.
 PAGE = b"""<!doctype html><html lang="en"><title>A page</title>
 <script>
   globalThis.log = [];
+  globalThis.looking = true;
+  const every = setInterval;
+  globalThis.setInterval = (look, ...more) => every(() => looking && look(), ...more);
   const note = (type, more) => log.push({ type, at: performance.now(), wall: Date.now(), ...more });
   for (const type of ["visibilitychange", "freeze", "resume"])
     document.addEventListener(type, () => note(type, { is: document.visibilityState }));

@@ -15,13 +15,16 @@ from playwright.sync_api import Browser
 
 from tests import browser
 from tests.fresh import namespace
+from tests.heartbeat.fronts import Front
 from tests.heartbeat.sites import KINDS, Site
+from tests.server_process import ServerProcess
 from tests.servers import Servers
 
 from .people import Person
 
 HOSTS = "--host-resolver-rules=MAP *.example 127.0.0.1, MAP *.test 127.0.0.1"
 Meet = Callable[..., Person]
+Stand = Callable[[Front], ServerProcess]
 
 SETTINGS: dict[str, Any] = {
     "max_sessions_per_user": 2,
@@ -75,6 +78,20 @@ def meet(chromium: Browser) -> Iterator[Meet]:
     for person in met:
         assert person.errors == []
         assert person.site.requests("/csp") == []
+
+
+@pytest.fixture
+def stand(servers: Servers) -> Iterator[Stand]:
+    """Puts a proxy in front of a site."""
+    started: list[ServerProcess] = []
+
+    def stand(front: Front) -> ServerProcess:
+        started.append(servers.start(front))
+        return started[-1]
+
+    yield stand
+    for each in started:
+        each.remove()
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ WATCH = """
 window.heard = [];
 for (const name of ["warning", "extended", "stale", "unverified", "ended", "changed", "signed-in",
                     "offline", "online"]) {
-  addEventListener("session-" + name, (event) => heard.push([name, event.detail]));
+  addEventListener("session-" + name, (event) => heard.push([name, event.detail, Date.now()]));
 }
 window.busy = 0;
 const counted = (object, name, whole) => {
@@ -132,8 +132,18 @@ class Tab:
 
     def heard(self, name: str) -> list[Any]:
         """The details of the events of this name so far, `session-` left out."""
-        told = self.page.evaluate("window.heard")
-        return [detail for each, detail in told if each == name]
+        return [detail for each, detail, _ in self._told() if each == name]
+
+    def behind(self, other: Tab, name: str) -> float:
+        """Seconds from the last event of this name in the other tab to the one here.
+
+        By the clock the tabs share: how long the test took to look is not counted.
+        """
+        here, there = ([at for each, _, at in tab._told() if each == name] for tab in (self, other))
+        return float(here[-1] - there[-1]) / 1000
+
+    def _told(self) -> Any:
+        return self.page.evaluate("window.heard")
 
     def violations(self) -> list[str]:
         """What axe finds wrong with what is shown now."""
