@@ -29,6 +29,9 @@ from openclaw_middleware.adapters.starlette import SessionMiddleware, get_sessio
 from openclaw_middleware.runtime import Runtime
 
 PATIENCE = 20.0
+SOON = 4.0
+"""Seconds within which a busy machine gets to what is done at once. Not by the next round of
+questions: where a test asks for that, the poll interval is many times as long."""
 
 
 async def act(request: Request) -> Response:

@@ -13,14 +13,14 @@ from websockets.exceptions import ConnectionClosed
 
 from openclaw_middleware import AsyncSessionManager, EndReason, Policy
 from tests.sockets.conftest import ANNOUNCING, SECRET, STORES, Open
-from tests.sockets.site import PATIENCE, Site, until
+from tests.sockets.site import PATIENCE, SOON, Site, until
 
 pytestmark = pytest.mark.filterwarnings("error")
 
 every_store = pytest.mark.parametrize("store_url", STORES, indirect=True)
 announcing = pytest.mark.parametrize("store_url", ANNOUNCING, indirect=True)
 
-POLL = 0.2
+POLL = 0.1
 IN_ANOTHER_PROCESS = """
 import sys
 from openclaw_middleware import SessionManager, SessionSettings
@@ -108,7 +108,7 @@ def test_a_socket_is_closed_when_its_session_ends(
         end(site, way, session_id, cookie)
         began = time.monotonic()
         code, reason = closing(socket)
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < SOON
         assert (code, reason) == (4401, REASONS.get(way, "revoked"))
         until(lambda: site.pages.log)
         assert site.pages.log == [("socket", 4401, reason)]
@@ -121,8 +121,8 @@ def test_a_socket_is_closed_when_its_session_ends(
 def test_the_time_from_revoke_to_closed(
     store_url: str, open_site: Open, record_property: Any
 ) -> None:
-    """Twenty trials; within a second where the store announces, else within the poll interval."""
-    site = open_site(**settings_for(store_url, socket_poll_interval=POLL))
+    """Twenty trials: in no time where the store announces, else within the poll interval."""
+    site = open_site(**settings_for(store_url))
     took = []
     with ExitStack() as stack:
         visits = [site.sign_in(f"user{n}") for n in range(20)]
@@ -137,10 +137,8 @@ def test_the_time_from_revoke_to_closed(
     line = f"median {took[10] * 1000:.1f} ms, longest {took[-1] * 1000:.1f} ms"
     record_property("revoke to closed", line)
     print(site.watch._store.capabilities.name, line)
-    announces = site.watch._store.capabilities.announces
-    assert took[-1] < 1.0
-    # Announced it is not a matter of polling.
-    assert not announces or took[10] < POLL / 2
+    assert took[10] < 1
+    assert took[-1] < SOON
 
 
 @every_store
@@ -207,7 +205,7 @@ def test_a_deadline_closes_the_socket(store_url: str, open_site: Open) -> None:
         other.recv()
         assert closing(one) == (4401, "idle")
         assert closing(other) == (4401, "absolute")
-        assert 2.9 < time.monotonic() - began < 6
+        assert 2.9 < time.monotonic() - began < 3 + SOON
     calm(site)
 
 
@@ -240,7 +238,7 @@ class TestApplications:
             site.manager.revoke(session_id)
             began = time.monotonic()
             assert closing(socket) == (4401, "revoked")
-            assert time.monotonic() - began < 1
+            assert time.monotonic() - began < SOON
             calm(site)
         assert site.pages.log == (["cancelled"] if path == "/deaf" else [])
         assert caplog.records == []
@@ -267,7 +265,7 @@ class TestApplications:
             site.manager.revoke(session_id)
             began = time.monotonic()
             assert closing(socket) == (4401, "revoked")
-            assert time.monotonic() - began < 1
+            assert time.monotonic() - began < SOON
 
 
 class TestStreams:
@@ -282,7 +280,7 @@ class TestStreams:
             site.manager.revoke(session_id)
             began = time.monotonic()
             body = response.read()
-            assert time.monotonic() - began < 1
+            assert time.monotonic() - began < SOON
             last = b'event: session-ended\ndata: {"reason": "revoked"}\n\n'
             assert body.endswith(b"data: tick\n\n" + last)
             calm(site)
@@ -310,7 +308,7 @@ class TestStreams:
         with site.stream(cookie) as response:
             began = time.monotonic()
             assert b'"idle"' in response.read()
-            assert time.monotonic() - began < 5
+            assert time.monotonic() - began < 3 + SOON
 
 
 def test_reasons_fit_into_a_close_frame() -> None:

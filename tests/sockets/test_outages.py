@@ -17,7 +17,7 @@ from openclaw_middleware.core.contract import Ended
 from openclaw_middleware.core.record import EndReason
 from tests.conftest import Start
 from tests.sockets.conftest import Open
-from tests.sockets.site import PATIENCE, Site, until
+from tests.sockets.site import PATIENCE, SOON, Site, until
 from tests.sockets.test_endings import calm, closing
 from tests.stores.redis_tools import bench_on
 
@@ -83,7 +83,7 @@ class TestServers:
             site.manager.revoke(session_id)
             began = time.monotonic()
             assert closing(one) == closing(other) == (4401, "revoked")
-            assert time.monotonic() - began < 1
+            assert time.monotonic() - began < SOON
         calm(site)
 
     def test_the_absolute_deadline_needs_no_server(self, server: Any, open_site: Open) -> None:
@@ -100,7 +100,7 @@ class TestServers:
             socket.recv()
             server.kill()
             assert closing(socket) == (4401, "absolute")
-            assert 3.9 < time.monotonic() - began < 6
+            assert 3.9 < time.monotonic() - began < 4 + SOON
         calm(site)
 
     def test_what_ended_while_the_listener_was_gone(self, server: Any, open_site: Open) -> None:
@@ -114,7 +114,7 @@ class TestServers:
                 site.manager.revoke(session_id)
                 began = time.monotonic()
                 assert closing(socket) == (4401, "revoked")
-                assert time.monotonic() - began < 1
+                assert time.monotonic() - began < SOON
         calm(site)
         assert listeners(server.url) == 0
 
@@ -167,7 +167,7 @@ class TestServers:
         calm(site)
         assert listeners(server.url) == 0
         assert threading.active_count() <= before
-        assert took < 3
+        assert took < 2 * SOON
 
 
 async def _opened(site: Site, cookie: str) -> ClientConnection:
