@@ -25,7 +25,9 @@ from tests.server_process import ServerProcess
 from tests.servers import Servers
 
 ROOT = Path(__file__).parents[1]
-every_engine = pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.name)
+every_engine = pytest.mark.parametrize(
+    "engine", ENGINES, ids=lambda engine: engine.name, scope="module"
+)
 
 
 def connect(url: str) -> Any:
@@ -55,6 +57,7 @@ def put_mark(url: str) -> None:
             client.set("mark", "1")
     else:
         with sql(url) as cursor:
+            cursor.execute("DROP TABLE IF EXISTS mark")
             cursor.execute("CREATE TABLE mark (id int)")
             cursor.execute("INSERT INTO mark VALUES (1)")
 
@@ -80,17 +83,13 @@ def refuses(server: ServerProcess) -> bool:
     return False
 
 
-@pytest.fixture
-def start(
-    engine: Engine,
-    private_redis: Callable[..., ServerProcess],
-    private_postgres: Callable[..., ServerProcess],
-    private_mariadb: Callable[..., ServerProcess],
-) -> Callable[..., ServerProcess]:
-    """Start a private server of the parametrised kind, one that keeps its data."""
-    if engine is REDIS:
-        return lambda: private_redis("--appendonly", "yes", "--appendfsync", "always")
-    return {POSTGRES: private_postgres, MARIADB: private_mariadb}[engine]
+@pytest.fixture(scope="module")
+def server(engine: Engine, servers: Servers) -> Iterator[ServerProcess]:
+    """A private server of the kind, which keeps its data; each test leaves it running."""
+    options = ("--appendonly", "yes", "--appendfsync", "always") if engine is REDIS else ()
+    server = servers.start(engine, *options)
+    yield server
+    server.remove()
 
 
 @every_engine
@@ -148,21 +147,8 @@ def test_namespaces_differ(namespace: str) -> None:
 
 
 @every_engine
-def test_private_server_is_not_the_shared_one(
-    engine: Engine, servers: Servers, start: Callable[..., ServerProcess]
-) -> None:
-    """What is done to a private server is not felt by anyone else."""
-    server = start()
-
-    server.kill()
-
-    engine.ping(servers.url(engine))
-
-
-@every_engine
-def test_restart_keeps_port_and_data(engine: Engine, start: Callable[..., ServerProcess]) -> None:
+def test_restart_keeps_port_and_data(engine: Engine, server: ServerProcess) -> None:
     """After stop nobody listens; after restart the same URL leads to the same data."""
-    server = start()
     put_mark(server.url)
     url, pid = server.url, server.pid
 
@@ -178,10 +164,10 @@ def test_restart_keeps_port_and_data(engine: Engine, start: Callable[..., Server
 
 @every_engine
 def test_what_was_acknowledged_survives_a_crash(
-    engine: Engine, start: Callable[..., ServerProcess]
+    engine: Engine, server: ServerProcess, servers: Servers
 ) -> None:
-    """`kill -9` of the server loses nothing that it had confirmed."""
-    server = start()
+    """`kill -9` of a private server loses nothing that it had confirmed, and is felt by nobody
+    who uses the shared one."""
     put_mark(server.url)
     family = [server.pid, *process_tree.descendants(server.pid)]
 
@@ -189,17 +175,15 @@ def test_what_was_acknowledged_survives_a_crash(
     assert not server.running
     process_tree.await_end(family, timeout=0)
     assert refuses(server)
+    engine.ping(servers.url(engine))
 
     server.restart()
     assert has_mark(server.url)
 
 
 @every_engine
-def test_a_paused_server_accepts_and_does_not_answer(
-    engine: Engine, start: Callable[..., ServerProcess]
-) -> None:
+def test_a_paused_server_accepts_and_does_not_answer(engine: Engine, server: ServerProcess) -> None:
     """Frozen is not down: connections are taken, answers come after resume, on open ones too."""
-    server = start()
     put_mark(server.url)
 
     server.pause()
@@ -233,12 +217,8 @@ def test_pause_freezes_a_backend_that_is_already_connected(
 
 
 @every_engine
-def test_a_paused_server_can_be_killed_and_restarted(
-    engine: Engine, start: Callable[..., ServerProcess]
-) -> None:
+def test_a_paused_server_can_be_killed_and_restarted(engine: Engine, server: ServerProcess) -> None:
     """No order of events leaves a server that nobody can get rid of."""
-    server = start()
-
     server.pause()
     server.kill()
     server.restart()
@@ -289,10 +269,12 @@ def test_a_missing_server_skips_on_a_laptop_and_fails_in_ci(
 
 
 HOLD_SERVERS = """
-import signal, sys
+import pathlib, signal, sys
 from tests.servers import Servers
 from tests.server_engines import ENGINES
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
+made = pathlib.Path(sys.argv[1])  # clusters, which take seconds to make
+Servers._pristine = lambda self, engine, folder: made / engine.package
 servers = Servers()
 for engine in ENGINES:
     servers.url(engine)
@@ -303,12 +285,15 @@ sys.stdin.read()
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_no_server_outlives_the_test_run(signum: signal.Signals) -> None:
+def test_no_server_outlives_the_test_run(signum: signal.Signals, servers: Servers) -> None:
     """Ctrl-C or `kill -9` of the run: all servers end, a frozen one too, and no file is left."""
+    workshop, _ = servers._workshop()
+    for engine in ENGINES:
+        servers._pristine(engine, workshop)
     given = {engine.variable for engine in ENGINES}
     environment = {name: value for name, value in os.environ.items() if name not in given}
     run = subprocess.Popen(
-        [sys.executable, "-c", HOLD_SERVERS],
+        [sys.executable, "-c", HOLD_SERVERS, str(workshop)],
         cwd=ROOT,
         env=environment,
         stdin=subprocess.PIPE,
