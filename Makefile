@@ -27,7 +27,8 @@ demo: install
 	$(RUN) -m examples.demo --port $(PORT)
 
 test: install servers
-	$(RUN) -m pytest --numprocesses $(JOBS) --maxprocesses 4 --dist loadfile $(ARGS)
+	$(RUN) -m pytest --numprocesses $(JOBS) --maxprocesses 4 --dist loadfile \
+		--no-loadscope-reorder $(ARGS)
 
 check: style types rules wheel
 

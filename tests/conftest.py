@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests import summary
+from tests import order, summary
 from tests.fresh import empty_database
 from tests.fresh import namespace as new_namespace
 from tests.server_engines import MARIADB, POSTGRES, REDIS, Engine
@@ -23,6 +23,7 @@ Start = Callable[..., ServerProcess]
 
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(summary, "openclaw-summary")
+    config.pluginmanager.register(order, "openclaw-order")
 
 
 @pytest.fixture(scope="session")
