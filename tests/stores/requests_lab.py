@@ -5,6 +5,7 @@ What happens between two lines of a test happens between two store calls of a re
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +20,39 @@ from tests.fire.ordeal import wait_for
 from tests.fire.sites import Loop
 
 PATIENCE = 60.0
+STEP = 0.005
+
+
+class Machine:
+    """How late the machine is: by how much short sleeps of a thread are too long, all together.
+
+    A request that waits is woken far less often than this thread, so that what it lost to others
+    on the machine is less than what is counted meanwhile. Next to nothing where it is idle.
+    """
+
+    def __init__(self) -> None:
+        self._late = 0.0
+        self._woken = time.monotonic()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._count, name="how late")
+        self._thread.start()
+
+    def _count(self) -> None:
+        while not self._over.is_set():
+            time.sleep(STEP)
+            now = time.monotonic()
+            self._late += max(0.0, now - self._woken - STEP)
+            self._woken = now
+
+    def late(self) -> float:
+        """Seconds so far, with what it is late by now."""
+        return self._late + max(0.0, time.monotonic() - self._woken - STEP)
+
+    def close(self) -> None:
+        self._over.set()
+        self._thread.join()
+
+
 SECRET = "tests only: q9Lm-3xZ7_Kd2sVb8Wn5Rt6yUc4pHj1"
 
 
@@ -28,6 +62,7 @@ class Request:
 
     Attributes:
         seconds: spent in its store calls.
+        late: those of them by which the machine was late at most.
         failure: what the last of them failed with.
     """
 
@@ -35,15 +70,18 @@ class Request:
     x: Exchange
     session: Session
     seconds: float = 0.0
+    late: float = 0.0
     failure: StoreError | None = field(default=None, repr=False)
 
     def timed(self, verb: str) -> Request:
-        began = time.monotonic()
+        machine = self.deployment.machine
+        began, late = time.monotonic(), machine.late()
         try:
             self.deployment.drive(verb, self.x)
         except StoreError as error:
             self.failure = error
         self.seconds += time.monotonic() - began
+        self.late += machine.late() - late
         self.failure = self.failure or self.x.failure
         return self
 
@@ -73,6 +111,7 @@ class Deployment:
             secret_key=SECRET, store=store, namespace=namespace, store_timeout=timeout
         )
         self.runtime = runtime(settings)
+        self.machine = Machine()
         self.loop = Loop() if colour == "async" else None
         self.driver: Any = self.runtime.blocking if colour == "sync" else self.runtime.asynchronous
         self.call("create_tables")
@@ -130,6 +169,7 @@ class Deployment:
         self.call("close")
         if self.loop is not None:
             self.loop.close()
+        self.machine.close()
 
 
 def together(work: Sequence[Callable[[], Any]], *, every: float = 0.0) -> list[Any]:

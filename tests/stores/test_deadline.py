@@ -23,8 +23,8 @@ from tests.stores.test_sql_outage import freeze
 
 ENGINES = {"redis": REDIS, "postgres": POSTGRES, "mariadb": MARIADB}
 TIMEOUT = 1.2
-# A busy machine answers late; two timeouts are still far away.
-BOUND = 1.25 * TIMEOUT + 0.5
+# A second one, or most of it, would be too much. What a busy machine is late by is not counted.
+BOUND = 1.25 * TIMEOUT
 SMALL_POOL = 3
 
 
@@ -73,16 +73,17 @@ def in_time(*requests):
     """All failed, and none took longer than the deadline allows."""
     for request in requests:
         assert isinstance(request.failure, StoreUnavailable), request
-        assert request.seconds < BOUND, f"{request.seconds / TIMEOUT:.2f} timeouts: {request}"
+        waited = request.seconds - request.late
+        assert waited < BOUND, f"{waited / TIMEOUT:.2f} timeouts: {request}"
 
 
 class TestASlowStore:
     def test_a_slow_call_leaves_less_for_the_next(self, site, server, proxy):
         """The first takes most of the time, and then nothing is answered any more."""
         request = site.request()
-        proxy.delay = 0.75 * TIMEOUT
+        proxy.delay = 0.65 * TIMEOUT
         assert request.load().failure is None
-        assert request.seconds > 0.7 * TIMEOUT
+        assert request.seconds > 0.6 * TIMEOUT
         freeze(server)
         in_time(request.write(n=1))
 
@@ -158,7 +159,7 @@ class TestARefusingStore:
         finally:
             server.start()
         in_time(request, other)
-        assert request.seconds + other.seconds < TIMEOUT
+        assert sum(each.seconds - each.late for each in (request, other)) < TIMEOUT
 
 
 class TestALockedFile:
@@ -190,11 +191,11 @@ def lock_of(file):
 def lock_late_and_again(site, other):
     request = site.request().load()
     other.execute("BEGIN IMMEDIATE")
-    timer = threading.Timer(0.75 * TIMEOUT, other.rollback)
+    timer = threading.Timer(0.65 * TIMEOUT, other.rollback)
     timer.start()
     assert request.write(n=1).failure is None
     timer.join()
-    assert request.seconds > 0.7 * TIMEOUT
+    assert request.seconds > 0.6 * TIMEOUT
     other.execute("BEGIN IMMEDIATE")
     in_time(request.write(n=2))
     other.rollback()
