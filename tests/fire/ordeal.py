@@ -18,7 +18,9 @@ from .places import fresh_user
 from .visits import PATIENCE, Answer, Hold, Visit, all_done, login, logout, read, slowly, write
 
 TIMEOUT = 0.6
-BOUND = 3 * TIMEOUT
+# How exactly a deadline is kept is shown in tests/stores/test_deadline.py. Here requests of four
+# frameworks share one process, and that one its cores with others.
+BOUND = 3 * TIMEOUT + 2.0
 STORM = 100
 
 

@@ -171,9 +171,11 @@ def test_an_application_killed_while_everybody_writes_to_sqlite(
         with server_process(kind, place) as (process, url), ThreadPoolExecutor(PEOPLE) as pool:
             before = dict(told)
             work = [pool.submit(person, url, name) for name in names]
+            # Of those who want the file's only lock, one may be passed over for seconds.
             wait_for(
-                lambda before=before: all(
-                    told.get(name, 0) >= before.get(name, 0) + 3 for name in names
+                lambda before=before: (
+                    all(told.get(name, 0) > before.get(name, 0) for name in names)
+                    and sum(told.values()) >= sum(before.values()) + WRITES
                 )
             )
             process.kill()

@@ -6,6 +6,7 @@ Bounded 503s with the cookie kept, nobody else disturbed, and recovery without a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
 
@@ -184,9 +185,9 @@ def test_anonymous_on_request(
     with ExitStack() as stack:
         ordeals = open_ordeals(stack, place, on_store_error="anonymous")
         proxy.silent = True
-        for each in ordeals:
-            answer = each.ada.do(read)
-            refused = each.ada.do(keep)
+        with ThreadPoolExecutor(len(ordeals)) as pool:  # each waits for its own timeout
+            found = list(pool.map(lambda each: (each.ada.do(read), each.ada.do(keep)), ordeals))
+        for each, (answer, refused) in zip(ordeals, found, strict=True):
             with ledger.trials("outage: anonymous", f"{name} {each.site.colour}") as trials:
                 trials.check(answer.status == 200 and answer.data == {} and not answer.ours, answer)
                 trials.check(not refused.ours and refused.data != "written", refused)
