@@ -66,7 +66,7 @@ def talk(socket: Any) -> None:
 class TestServers:
     def test_sockets_outlive_the_stores_server(self, server: Any, open_site: Open) -> None:
         """Killed and back: the sockets are open all the time, and then end as they should."""
-        site = open_site(store=server.url, store_timeout=1, socket_poll_interval=0.5)
+        site = open_site(store=server.url, store_timeout=2, socket_poll_interval=0.5)
         session_id, cookie = site.sign_in("ada")
         with site.socket(cookie) as one, site.socket(cookie) as other:
             one.recv()
@@ -89,7 +89,7 @@ class TestServers:
     def test_the_absolute_deadline_needs_no_server(self, server: Any, open_site: Open) -> None:
         site = open_site(
             store=server.url,
-            store_timeout=0.5,
+            store_timeout=2,
             socket_poll_interval=0.5,
             idle_timeout=4,
             absolute_timeout=4,
@@ -124,7 +124,7 @@ class TestServers:
         """The connection stands, and nobody is at the other end."""
         for module in ("redis_listening", "sql_listening"):
             monkeypatch.setattr(f"openclaw_middleware.stores.{module}.SILENCE", 0.3)
-        site = open_site(store=server.url, store_timeout=0.5, socket_poll_interval=60)
+        site = open_site(store=server.url, store_timeout=2, socket_poll_interval=60)
         session_id, cookie = site.sign_in("ada")
         with site.socket(cookie) as socket:
             socket.recv()
