@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from .cookies import CookieSpec
-from .events import Events
+from .events import Event, Events
 from .policy import Rules
 from .record import Record
 from .token import Random, Token, mint, user_tag
@@ -74,3 +74,8 @@ class Desk:
     def mint(self, user_id: str | None) -> Token:
         """A fresh token in the user's shard."""
         return mint(self.tag(user_id), self.random)
+
+    def emit(self, event: Event) -> None:
+        """Tell the listeners, if there are any."""
+        if self.events:
+            self.events.emit(event)

@@ -1,13 +1,13 @@
 """One request: from cookie to session, and from session to headers.
 
-The exchange finds the token, runs the load, measures the store's time and words the headers.
-What a commit writes is decided in `commit`; how a token stands to its record in `verdict`.
+The exchange finds the token, runs the load and the touch. How the store is asked is in `trips`,
+what the response carries in `outgoing`; what a commit writes is decided in `commit`, how a token
+stands to its record in `verdict`.
 Bodies are generators; drivers run them in their colour. No framework, no engine in here.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -15,66 +15,51 @@ from ..errors import (
     CodecError,
     ReauthenticationRequired,
     SessionError,
-    SessionStateError,
     StoreError,
-    StoreUnavailable,
 )
-from . import deadline
 from . import events as ev
 from .areas import lapse_of
-from .breaker import Breaker
 from .contract import Ended, Live, Missing, TouchResult
 from .cookies import CookieSpec
 from .desk import Desk
-from .outage import chosen, tell_of_failure, tell_of_recovery
+from .outage import chosen
 from .outgoing import Outgoing
-from .policy import Rules
 from .record import EndReason, Record, tag_of
 from .request import RequestInfo
 from .state import Content, State
 from .steps import Steps
 from .token import Token
+from .trips import Trips
 from .verdict import Standing, judge
 
 
-class Exchange(Outgoing):
+class Exchange(Trips, Outgoing):
     """The session of one request, between the driver and the store.
 
     Attributes:
-        store, breaker: set by the driver, of its colour, before a body is run.
+        resent: the state of a write that is being sent again, or None.
         failure: the error that kept the session from being loaded, or None.
+        refused: why a sign-in was refused that nobody was told of yet, or None.
         demanded: the last demand of a fresh sign-in that was raised, or None.
-        started: the response headers have left.
         closed: the request failed; nothing more is written for it.
         on_access: called once when the application looks at the session, in whatever thread it
             does; None for nobody.
-        trips: how many store calls were made.
-        spent: seconds of the store's time used up so far, waiting for one's turn included.
-        silent: from when to when the store last left this request without an answer, of the
-            desk's monotonic clock; empty once it has answered, endless during a call.
     """
 
     def __init__(self, desk: Desk, request: RequestInfo) -> None:
-        super().__init__(desk, request.navigation)
+        Trips.__init__(self, desk)
+        Outgoing.__init__(self, desk, request.navigation)
         self.request = request
         self.state = State(desk.mint, desk.encode)
         self.resent: State | None = None
-        self.store: Any = None
-        self.breaker = Breaker()
-        self.began = desk.monotonic()
-        self.trips = 0
-        self.spent = 0.0
-        self.silent = (self.began, self.began)
         self.failure: StoreError | None = None
         self.refused: SessionError | None = None
         self.demanded: ReauthenticationRequired | None = None
-        self.started = False
         self.logout_failed = False
         self.closed = False
         self.on_access: Callable[[], object] | None = None
         self.hand_out: Token | None = None
         self.promote = False
-        self._clock: tuple[float, float] | None = None
         self._touched = False
         self._outage: str | None = None
         self.token: Token | None = None
@@ -110,70 +95,10 @@ class Exchange(Outgoing):
             self.stray = list(specs)
         return None
 
-    # -- time and trips
-
-    @property
-    def rules(self) -> Rules:
-        return self.desk.rules
-
-    def at(self, moment: float) -> float:
-        """The store's time at a moment of the monotonic clock, on the early side."""
-        if self._clock is None:
-            raise SessionStateError("no store call has told the time yet")
-        store_now, seen_at = self._clock
-        return round(store_now + (moment - seen_at), 6)
-
     @property
     def writing(self) -> State:
         """The state a write is made of: what is sent again, if anything, else what is at hand."""
         return self.resent or self.state
-
-    def store_now(self) -> Steps[float]:
-        """The store's time now, asking it only if no call told it yet."""
-        if self._clock is None:
-            now: float = yield from self.trip("now")
-            self._clock = (now, self.desk.monotonic())
-        return self.at(self.desk.monotonic())
-
-    def renew_time(self) -> None:
-        """Nobody waits for a response that has started: later store work has time of its own."""
-        if self.started:
-            self.spent = 0.0
-
-    def trip(self, verb: str, *args: Any, **keywords: Any) -> Steps[Any]:
-        """One store call, counted and charged to the request's time budget."""
-        timeout = self.rules.store_timeout
-        left = timeout - self.spent
-        if left <= 0:
-            raise StoreUnavailable(
-                f"the store work of this request took longer than {timeout:g} s", operation=verb
-            )
-        began = self.desk.monotonic()
-        self.breaker.check(verb, began, left)
-        self.trips += 1
-        self.silent = began, math.inf
-        try:
-            begun = deadline.begin(left)
-            try:
-                answer = yield getattr(self.store, verb)(*args, **keywords)
-            finally:
-                deadline.end(begun)
-                ended = self.desk.monotonic()
-                self.spent += ended - began
-                self.silent = began, ended
-        except StoreError as error:
-            # One that had little time left to begin with says little about the store.
-            if left >= timeout / 2 or ended - began < left:
-                tell_of_failure(verb, self.breaker.failed(verb, ended), error)
-            self.emit(ev.StoreFailed(operation=verb, error=str(error)))
-            raise
-        if self.breaker.answered(verb):
-            tell_of_recovery(verb)
-        self.silent = ended, ended
-        now = getattr(answer, "now", None)
-        if now is not None:
-            self._clock = (now, ended)
-        return answer
 
     # -- loading
 
@@ -282,7 +207,7 @@ class Exchange(Outgoing):
     def touch_due(self) -> bool:
         """Whether this use of the session should start its idle clock anew."""
         record = self.state.record
-        if record is None or self._clock is None:
+        if record is None or not self.clocked:
             return False
         if self.state.lapse is not None:
             # Asking for a page that is refused would else end the idleness it is refused for.
@@ -302,7 +227,7 @@ class Exchange(Outgoing):
     def touch_can_wait(self) -> bool:
         """Whether a due touch may go out after the response: the deadline is not near."""
         record = self.state.record
-        if record is None or self._clock is None or self.state.keep_alive:
+        if record is None or not self.clocked or self.state.keep_alive:
             return False
         left = self.rules.not_after(record) - self.at(self.desk.monotonic())
         return left > 2 * self.rules.touch_every(record)
@@ -334,18 +259,13 @@ class Exchange(Outgoing):
             self.state.become_anonymous()
             self._bury(found.reason if isinstance(found, Ended) else EndReason.GONE)
 
-    @property
-    def clocked(self) -> bool:
-        """Whether a store call has told the time, so that `at` can answer."""
-        return self._clock is not None
-
     # -- the cookie
 
     def send_token(self, token: Token, record: Record, *, postponable: bool = False) -> None:
         """Let the response carry this token; a postponable one can as well go with a later one."""
         policy = self.rules.limits_of(record)
         max_age = None
-        if policy.persistent and self._clock is not None:
+        if policy.persistent and self.clocked:
             max_age = max(0, int(record.started + policy.absolute - self.at(self.desk.monotonic())))
         value = self.desk.cookie.set(self.desk.signer.sign(token), max_age)
         self.set_cookie(value, postponable=postponable)

@@ -52,8 +52,7 @@ class Outgoing:
 
     def emit(self, event: ev.Event) -> None:
         """Tell the listeners, if there are any."""
-        if self.desk.events:
-            self.desk.events.emit(event)
+        self.desk.emit(event)
 
     def set_cookie(self, value: str, *, postponable: bool) -> None:
         """Let the response carry this value; a postponable one can as well go with a later one."""
