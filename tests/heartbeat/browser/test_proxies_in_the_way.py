@@ -6,7 +6,6 @@ answer, nobody is told that a live session has expired, and nobody is told of so
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -123,20 +122,13 @@ def warned(tab: Tab) -> None:
     expect(tab.dialog).to_be_visible()
 
 
-@pytest.fixture
-def application(running: Callable[[str], Site]) -> Iterator[Site]:
-    site = running("starlette")
-    yield site
-    site.mend()
-
-
 @pytest.mark.parametrize("change", FAILURES.values(), ids=FAILURES)
 def test_a_proxy_that_fails_is_no_end(
-    application: Site, stand: Stand, meet: Meet, name: str, change: Change
+    site: Site, stand: Stand, meet: Meet, name: str, change: Change
 ) -> None:
     """The dialog stays and says so, tries again, and closes when the application was reached."""
-    proxy = stand(FRONTS[change["front"]](application.port))
-    ada = meet(application, proxy.url)
+    proxy = stand(FRONTS[change["front"]](site.port))
+    ada = meet(site, proxy.url)
     tab = ada.sign_in(name)
     changed(proxy, **change)
     warned(tab)
@@ -146,22 +138,22 @@ def test_a_proxy_that_fails_is_no_end(
     later(20, ada)
     assert tab.settled("active")["left"] > IDLE - 60
     assert tab.heard("ended") == []
-    assert len(application.sessions(name)) == 1
+    assert len(site.sessions(name)) == 1
 
 
 @pytest.mark.parametrize("change", PORTALS.values(), ids=PORTALS)
 def test_a_portal_is_no_end_of_ours(
-    application: Site, stand: Stand, meet: Meet, name: str, change: Change
+    site: Site, stand: Stand, meet: Meet, name: str, change: Change
 ) -> None:
     """Somebody else wants a sign-in. Afterwards the session is as it was."""
-    proxy = stand(FRONTS[change["front"]](application.port))
-    ada = meet(application, proxy.url)
+    proxy = stand(FRONTS[change["front"]](site.port))
+    ada = meet(site, proxy.url)
     tab = ada.sign_in(name)
     changed(proxy, **change)
     tab.type("a")
     later(301, ada)
     assert tab.settled("ended")["state"] == "login_page"
-    assert len(application.sessions(name)) == 1
+    assert len(site.sessions(name)) == 1
     mended(proxy)
     tab.check()
     tab.settled("active")
@@ -182,27 +174,27 @@ def told(tab: Tab) -> Any:
 @pytest.mark.parametrize("change", CACHES.values(), ids=CACHES)
 def test_a_cache_tells_nobody_of_anothers_session(
     request: pytest.FixtureRequest,
-    application: Site,
+    site: Site,
     stand: Stand,
     meet: Meet,
     name: str,
     change: Change,
 ) -> None:
     """The polite ones keep nothing of it; the rude ones keep what they are told not to."""
-    proxy = stand(FRONTS[change["front"]](application.port))
+    proxy = stand(FRONTS[change["front"]](site.port))
     changed(proxy, **change)
     tabs = []
     for each in ("ada", "bob"):
-        person = meet(application, proxy.url)
+        person = meet(site, proxy.url)
         tabs.append(person.sign_in(f"{each} {name}"))
         assert tabs[-1].status()["session"] == told(tabs[-1])
     hers, his = tabs
-    before = len(application.requests(f"{PREFIX}status"))
+    before = len(site.requests(f"{PREFIX}status"))
     for tab in tabs:
         tab.page.evaluate("async () => (await fetch('/_session/status?same')).text()")
-    kept = len(application.requests(f"{PREFIX}status")) == before + 1
+    kept = len(site.requests(f"{PREFIX}status")) == before + 1
     assert kept is ("rude" in request.node.name)
-    application.revoke(f"bob {name}")
+    site.revoke(f"bob {name}")
     his.check()
     his.type("a")
     later(301, *(each.person for each in tabs))
@@ -216,15 +208,15 @@ def test_a_cache_tells_nobody_of_anothers_session(
 
 
 def test_left_out_of_everything_the_heartbeat_is_served(
-    application: Site, stand: Stand, meet: Meet, name: str
+    site: Site, stand: Stand, meet: Meet, name: str
 ) -> None:
     """Pages are limited, cached, guarded; examples/proxies/nginx-heartbeat.conf makes up for it."""
     everything = (
         "limit_req zone=few; proxy_cache pages; proxy_cache_valid any 10m; proxy_cache_key $uri;"
         "proxy_intercept_errors on; error_page 401 403 =200 /login;"
     )
-    proxy = stand(Nginx(application.port, spared=True))
-    ada = meet(application, proxy.url)
+    proxy = stand(Nginx(site.port, spared=True))
+    ada = meet(site, proxy.url)
     tab = ada.sign_in(name)
     changed(proxy, "nginx", server=everything, around=LIMIT)
     warned(tab)
@@ -232,6 +224,6 @@ def test_left_out_of_everything_the_heartbeat_is_served(
         tab.check()
     tab.press("Stay signed in")
     expect(tab.dialog).to_be_hidden()
-    application.revoke(name)
+    site.revoke(name)
     tab.check()
     assert tab.settled("ended")["reason"] == "revoked"
