@@ -58,9 +58,14 @@ def steps(handler: Handler | None, visit: Callable[[], Visit]) -> Steps[Reply]:
 
 
 class Hold:
-    """Where handlers stand until the test lets them go."""
+    """Where handlers stand until the test lets them go.
+
+    Attributes:
+        standing: how many have come this far.
+    """
 
     def __init__(self, count: int = 1) -> None:
+        self.standing = 0
         self._awaited = count
         self._lock = threading.Lock()
         self._reached: Future[None] = Future()
@@ -69,8 +74,8 @@ class Hold:
     def stand(self, visit: Visit) -> Any:
         """Say that this handler has come this far, and wait for `open`."""
         with self._lock:
-            self._awaited -= 1
-            if not self._awaited:
+            self.standing += 1
+            if self.standing == self._awaited:
                 self._reached.set_result(None)
         return visit.wait(self._opened)
 
