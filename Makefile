@@ -1,8 +1,8 @@
 # Two commands matter: `make demo` and `make test`. Both set everything up by themselves, in .venv.
 #
 #   make demo [PORT=8000]     serve the demo; Ctrl-C ends it
-#   make test [ARGS="-k x"]   start private servers, run the tests, stop the servers; JOBS=0: one
-#                             process for all tests, not one a core
+#   make test [ARGS="-k x"]   start private servers, run the tests, stop the servers; JOBS=0: all
+#                             in one process, not in one more than there are cores
 #   make check                `style`, `types`, import `rules`, and the `wheel` in an empty environment
 #   make test-all             the tests on every other supported Python found as well
 #   make bench                what a request costs
@@ -10,7 +10,8 @@
 
 PORT   ?= 8000
 ARGS   ?=
-JOBS   ?= auto
+# Most tests wait more than they compute.
+JOBS   ?= $(shell expr $$(nproc 2>/dev/null || echo 1) + 1)
 PYTHON ?=
 
 VENV   := .venv
