@@ -2,7 +2,7 @@
 #
 #   make demo [PORT=8000]     serve the demo; Ctrl-C ends it
 #   make test [ARGS="-k x"]   start private servers, run the tests, stop the servers; JOBS=0: all
-#                             in one process, not in one more than there are cores
+#                             in one process, not in one a core
 #   make check                `style`, `types`, import `rules`, and the `wheel` in an empty environment
 #   make test-all             the tests on every other supported Python found as well
 #   make bench                what a request costs
@@ -10,8 +10,7 @@
 
 PORT   ?= 8000
 ARGS   ?=
-# Most tests wait more than they compute.
-JOBS   ?= $(shell expr $$(nproc 2>/dev/null || echo 1) + 1)
+JOBS   ?= auto
 PYTHON ?=
 
 VENV   := .venv
