@@ -11,7 +11,7 @@ import asyncio
 import sqlite3
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -28,7 +28,7 @@ except ImportError as error:
 
 from sqlalchemy.engine import Dialect, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from .per_loop import PerLoop, PerProcess
 from .sql_bodies import SQLBodies
@@ -236,13 +236,20 @@ class AsyncSQLStore(_SQLStore, AsyncStore):
                     try:
                         return await adrive(on_connection(connection, body(*args)))
                     except BaseException:
-                        await connection.invalidate()
+                        await self._hang_up(connection)
                         raise
             except DBAPIError as error:
                 if self._creates_tables(error, attempt):
                     await self._create_tables()
                 elif attempt > REPEATS or not is_deadlock(error):
                     raise
+
+    async def _hang_up(self, connection: AsyncConnection) -> None:
+        """Close a connection, politely for a moment only: its server may answer nothing, and what
+        time there was may be over."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.options.timeout * SECOND_CALL):
+                await connection.invalidate()
 
     async def listen(self, heard: Heard) -> None:
         with self._explained("listen"):

@@ -15,6 +15,7 @@ from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from openclaw_middleware.core.contract import Live, Saved
 from openclaw_middleware.core.record import EndReason
@@ -302,3 +303,24 @@ def test_a_forked_child_makes_its_own_connections(shared_url, namespace):
     )
     assert done.returncode == 0, done.stderr.decode()
     assert not done.stderr, done.stderr.decode()
+
+
+async def test_a_connection_is_closed_politely_for_a_moment_only(monkeypatch, tmp_path):
+    """When the time of a verb is over, its server may not take a farewell either."""
+    begun: list[bool] = []
+
+    async def never(connection: AsyncConnection) -> None:
+        begun.append(True)
+        await asyncio.Event().wait()
+
+    def broken(_statement: object) -> object:
+        raise RuntimeError("the body's own")
+        yield
+
+    monkeypatch.setattr(AsyncConnection, "invalidate", never)
+    store = AsyncSQLStore(f"sqlite:///{tmp_path / 'sessions.db'}", StoreOptions(timeout=0.5))
+    async with asyncio.timeout(PATIENCE):
+        with pytest.raises(RuntimeError, match="the body's own"):
+            await store._run(broken, None)
+    assert begun
+    await store.close()
